@@ -1,0 +1,98 @@
+"""How papermill talks to a kernel of ours: an engine that passes the kernel manager, a clock and a place to note the cell."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
+
+ENGINE = "lab"
+
+
+@dataclass
+class Session:
+    """One kernel, the time it has, and where it is."""
+
+    km: AsyncKernelManager
+    env: dict[str, str]
+    deadline: float
+    """On the clock of time.monotonic."""
+    cell: str | None = None
+    """Id of the cell that runs, or ran last."""
+    finished: list[str] = field(default_factory=list)
+    """Ids of the cells that ran to their end."""
+
+    def seconds_left(self, cell: NotebookNode | None = None) -> float:
+        # nbclient takes 0 for "no limit".
+        return max(0.05, self.deadline - time.monotonic())
+
+    def on_start(self, cell: NotebookNode, cell_index: int) -> None:
+        self.cell = cell.id
+
+    def on_end(self, cell: NotebookNode, cell_index: int, execute_reply: Any) -> None:
+        if execute_reply["content"]["status"] == "ok":
+            self.finished.append(cell.id)
+
+
+class LabEngine(Engine):
+    """papermill's nbclient engine with a session instead of a kernel name."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *, session: Session, **kwargs: Any) -> None:
+        PapermillNotebookClient(
+            nb_man,
+            km=session.km,
+            timeout_func=session.seconds_left,
+            startup_timeout=60,
+            raise_on_iopub_timeout=False,
+            iopub_timeout=10,
+            resources=kwargs["resources"],
+            on_cell_start=session.on_start,
+            on_cell_executed=session.on_end,
+        ).execute(env=session.env, cleanup_kc=True)
+
+
+def kernel_manager(argv: list[str], sockets: Path) -> AsyncKernelManager:
+    """Return a manager whose kernel will be started by `argv` and talk over sockets in a folder of its own.
+
+    Unix sockets, not TCP: ports are shared with the whole machine, and ipykernel warns about them at each start.
+    """
+    km = AsyncKernelManager()
+    km._kernel_spec = KernelSpec(argv=argv, display_name="Python 3", language="python")  # not the user's `python3`
+    km.transport = "ipc"
+    km.ip = str(sockets / "k")
+    km.connection_file = str(sockets / "connection.json")
+    return km
+
+
+def socket_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a short-named folder: a Unix socket's path may have 107 bytes, whatever the checkout's path is."""
+    return tempfile.TemporaryDirectory(prefix="kata-", dir="/tmp" if Path("/tmp").is_dir() else None)
+
+
+def execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any], session: Session, cwd: Path) -> None:
+    """Run a notebook with papermill; raises what papermill and nbclient raise."""
+    papermill_engines.register(ENGINE, LabEngine)
+    papermill.execute_notebook(
+        notebook,
+        # papermill formats paths as templates, so braces in a folder's name are doubled.
+        str(output).replace("{", "{{").replace("}", "}}"),
+        parameters=parameters,
+        engine_name=ENGINE,
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        request_save_on_cell_execute=False,
+        # resources, not cwd=: papermill's cwd changes the directory of the whole process, so parallel runs land in each other's folder.
+        resources={"metadata": {"path": str(cwd)}},
+        session=session,
+    )

@@ -1,0 +1,82 @@
+"""What is known about a run: `Reported` is what the run says of itself, `Recomputed` what the judge found.
+
+A check's signature shows which of the two it rests on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixtures.exhibits import BadExhibit, read_bytes, read_json
+from fixtures.journal import history
+
+
+class MissingEvidence(Exception):
+    """A check asked for something that the run did not leave; the check fails with this message."""
+
+
+class Reported:
+    """Telemetry and exhibits as the run wrote them: true only if the run is honest."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            self.rows = history(read_bytes(folder, "telemetry.jsonl"))
+        except BadExhibit:
+            self.rows = []
+
+    def __getitem__(self, column: str) -> NDArray[np.float64]:
+        """Return a telemetry column over the steps, [step] or [step, ...]: NaN where there is no number."""
+        if not any(column in row for row in self.rows):
+            raise MissingEvidence(f"the run's telemetry has no column `{column}`")
+        values = [row.get(column) for row in self.rows]
+        width = max((len(v) for v in values if isinstance(v, list)), default=None)
+        array = np.array([number(v) if width is None else _numbers(v, width) for v in values])
+        array.flags.writeable = False
+        return array
+
+    def exhibit(self, name: str) -> Any:
+        """Return the content of NAME.json; MissingEvidence when the run left none that can be read."""
+        try:
+            return read_json(self._folder, name)
+        except BadExhibit as e:
+            raise MissingEvidence(str(e)) from None
+
+
+class Recomputed(Mapping[str, Any]):
+    """Measurements that the judge made outside the learner's process, by name."""
+
+    def __init__(self, values: Mapping[str, Any], unreadable: str | None = None) -> None:
+        self._values, self._unreadable = values, unreadable
+
+    def __getitem__(self, name: str) -> Any:
+        if self._unreadable is not None:
+            raise MissingEvidence(f"nothing could be recomputed: {self._unreadable}")
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def number(value: Any) -> float:
+    """Return a JSON value as a float; NaN for whatever is no number, true and false among it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def _numbers(value: Any, width: int) -> list[float]:
+    values = value if isinstance(value, list) else []
+    return [number(v) for v in values] + [math.nan] * (width - len(values))

@@ -1,0 +1,188 @@
+"""Run a kata's checks as pytest tests and return a Verdict: `python -m harness.judge KATA` answers one question a verdict."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from harness.bands import Margin, Ruler, read_baseline
+from harness.child import Child, serve
+from harness.errors import KataError
+from harness.evidence import MissingEvidence, Recomputed, Reported
+from harness.kata import shown
+
+Status = Literal["pass", "fail", "error"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of a kata, judged."""
+
+    name: str
+    claim: str
+    """The first line of its docstring: what holds in a healthy run."""
+    status: Status
+    message: str
+    """The evidence, when it failed; what broke, when the check itself did."""
+    margins: tuple[Margin, ...]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """How much of the learner's diagnosis form is right."""
+
+    right: tuple[str, ...]
+    wrong: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge found for one run."""
+
+    seed: int
+    checks: tuple[CheckResult, ...]
+    diagnosis: Diagnosis | None
+    """None when the kata asks for none."""
+
+    @property
+    def fixed(self) -> bool:
+        return all(check.status == "pass" for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        return tuple(check for check in self.checks if check.status != "pass")
+
+
+class Judge:
+    """Two processes, alive for a with block: one that recomputes, one that checks. Both load while a notebook runs."""
+
+    def __init__(self, kata: Path, *, calibrating: bool = False) -> None:
+        self._oracle = Child("harness.oracle", str(kata))
+        self._checks = Child("harness.judge", str(kata), *(["--calibrating"] if calibrating else []))
+
+    def look(self, seed: int, evidence: Path) -> dict[str, Any]:
+        """Return what the oracle finds in a finished run: call it only when no kernel of this seed lives."""
+        findings: dict[str, Any] = self._oracle.ask({"seed": seed, "evidence": str(evidence)})
+        return findings
+
+    def judge(self, seed: int, reported: Path, findings: dict[str, Any]) -> Verdict:
+        """Judge what a run reported in the light of what the oracle found."""
+        answer = self._checks.ask({"seed": seed, "reported": str(reported), "findings": findings})
+        checks = tuple(
+            CheckResult(**(c | {"margins": tuple(Margin(**m) for m in c["margins"])})) for c in answer["checks"]
+        )
+        form = answer["diagnosis"]
+        return Verdict(seed, checks, form and Diagnosis(tuple(form["right"]), tuple(form["wrong"])))
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._oracle.close()
+        self._checks.close()
+
+
+class CheckPlugin:
+    """Gives pytest the evidence as fixtures and takes the results: checks are functions `check_*` in checks.py."""
+
+    def __init__(self, seed: int, reported: Reported, recomputed: Recomputed, truth: dict[str, Any], band: Ruler) -> None:
+        self._evidence = {"seed": seed, "reported": reported, "recomputed": recomputed, "truth": truth, "band": band}
+        self._band = band
+        self.results: list[dict[str, Any]] = []
+
+    @pytest.fixture
+    def seed(self) -> Any:
+        return self._evidence["seed"]
+
+    @pytest.fixture
+    def reported(self) -> Any:
+        return self._evidence["reported"]
+
+    @pytest.fixture
+    def recomputed(self) -> Any:
+        return self._evidence["recomputed"]
+
+    @pytest.fixture
+    def truth(self) -> Any:
+        return self._evidence["truth"]
+
+    @pytest.fixture
+    def band(self) -> Any:
+        return self._evidence["band"]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_runtest_makereport"""
+        report = yield
+        if call.when == "call" or call.excinfo is not None:
+            status, message = self._outcome(call)
+            claim = (getattr(item, "obj").__doc__ or "").strip().splitlines()
+            margins = [vars(margin) for margin in self._band.margins]
+            self._band.margins.clear()
+            self.results.append({"name": item.name, "claim": claim[0] if claim else "", "status": status, "message": message, "margins": margins})
+        return report
+
+    @staticmethod
+    def _outcome(call: pytest.CallInfo[None]) -> tuple[Status, str]:
+        match call.excinfo and call.excinfo.value:
+            case None:
+                return "pass", ""
+            case AssertionError() as e:
+                return "fail", str(e).split("\nassert ")[0]
+            case MissingEvidence() as e:
+                return "fail", str(e)
+            case KataError() as e:
+                return "error", str(e)
+            case e:
+                return "error", f"{type(e).__name__}: {e}"
+
+
+def run_checks(kata: Path, plugin: CheckPlugin) -> list[dict[str, Any]]:
+    """Run `checks.py` under pytest; raises KataError when it cannot be collected."""
+    options = ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no", "--import-mode=importlib"]
+    settings = ["-c", "/dev/null", "--rootdir", str(kata), "-o", "python_files=checks.py", "-o", "python_functions=check_*"]
+    code = pytest.main([*options, *settings, str(kata / "checks.py")], plugins=[plugin])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not plugin.results:
+        raise KataError(f"{shown(kata / 'checks.py')}: no check could be run (pytest: {pytest.ExitCode(code).name}); its functions are called check_*")
+    return plugin.results
+
+
+def judge_diagnosis(reported: Reported, truth: dict[str, Any]) -> dict[str, list[str]] | None:
+    """Compare the form, field by field, with the accepted answers; text and whole numbers only."""
+    accepted = truth.get("diagnosis")
+    if not accepted:
+        return None
+    try:
+        form = reported.exhibit("diagnosis")
+    except MissingEvidence:
+        form = {}
+    given = form if isinstance(form, dict) else {}
+    right = [name for name, answers in accepted.items() if _matches(given.get(name), answers)]
+    return {"right": right, "wrong": [name for name in accepted if name not in right]}
+
+
+def _matches(given: Any, answers: list[Any]) -> bool:
+    value = given.strip().lower() if isinstance(given, str) else given
+    return any(type(value) is type(answer) and value == answer for answer in answers)
+
+
+def _answer(kata: Path, calibrating: bool, question: dict[str, Any]) -> dict[str, Any]:
+    findings, path = question["findings"], kata / ".meta" / "baseline.json"
+    reported = Reported(Path(question["reported"]))
+    recomputed = Recomputed(findings.get("recomputed", {}), findings.get("unreadable"))
+    plugin = CheckPlugin(question["seed"], reported, recomputed, findings["truth"], Ruler(read_baseline(path), path, calibrating))
+    return {"checks": run_checks(kata, plugin), "diagnosis": judge_diagnosis(reported, findings["truth"])}
+
+
+def main() -> None:
+    kata, calibrating = Path(sys.argv[1]), "--calibrating" in sys.argv
+    serve(lambda question: _answer(kata, calibrating, question))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Pure functions on notebooks: read and write them, apply a fix, take a learner's cells, say what changed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from harness.errors import KataError, SubmissionError
+from harness.kata import Kata, listed, shown
+
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A learner's notebook, made whole."""
+
+    notebook: NotebookNode
+    """The kata's own cells, the editable ones as the learner left them, plus the learner's added cells."""
+    changed: tuple[str, ...]
+    """Ids of the editable cells that differ from the shipped notebook."""
+    added: int
+    """Cells that the learner added."""
+    notes: tuple[str, ...]
+    """What was restored, for the learner to read."""
+
+    @property
+    def as_shipped(self) -> bool:
+        return not (self.changed or self.added)
+
+
+def read_percent(path: Path) -> NotebookNode:
+    """Read a percent script; every cell has a hand-written id. What stands above the first cell is for its author.
+
+    Raises KataError when a cell has no id, or two share one.
+    """
+    import jupytext  # here: what does not read scripts does not pay for it
+
+    if not path.exists():
+        raise KataError(f"{shown(path)} is missing")
+    text = path.read_text(encoding="utf-8")
+    notebook = jupytext.reads(text[max(0, text.find("# %%")) :], fmt="py:percent")
+    for position, cell in enumerate(notebook.cells, 1):
+        # jupytext drops nbformat's cell ids; the id= of the percent header arrives as metadata.
+        cell_id = cell.metadata.pop("id", None)
+        if not isinstance(cell_id, str) or not re.fullmatch(r"[a-zA-Z0-9-_]{1,64}", cell_id):
+            raise KataError(f'{shown(path)}: cell {position} has no id; write its header as  # %% id="a-name"  (letters, digits, dashes)')
+        cell.id = cell_id
+    found = ids(notebook)
+    if twice := sorted({i for i in found if found.count(i) > 1}):
+        raise KataError(f"{shown(path)}: cell id {listed(twice)} occurs twice; ids are unique")
+    return notebook
+
+
+def authored(kata: Kata) -> NotebookNode:
+    """Return the kata's notebook from its source of truth, `.meta/notebook.py`, as `make sync` writes it."""
+    path = kata.meta / "notebook.py"
+    notebook = read_percent(path)
+    if missing := [i for i in kata.toml.cells.editable if i not in ids(notebook)]:
+        raise KataError(f"{shown(kata.folder / 'kata.toml')}: editable cell {listed(missing)} is not in {shown(path)}; its cells are {listed(ids(notebook))}")
+    if "parameters" not in ids(notebook):
+        raise KataError(f'{shown(path)}: no cell `parameters`; it sets SEED and is tagged  tags=["parameters"]')
+    notebook.metadata = NotebookNode(kernelspec=NotebookNode(KERNELSPEC), language_info=NotebookNode(name="python"))
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for cell in notebook.cells:
+        cell.metadata["editable"] = cell.id in kata.toml.cells.editable or cell.cell_type == "markdown"
+    return notebook
+
+
+def dumps(notebook: NotebookNode) -> str:
+    """Return the text of an .ipynb file."""
+    return nbformat.writes(notebook) + "\n"
+
+
+def read_submission(path: Path) -> NotebookNode:
+    """Read a learner's .ipynb of any 4.x format; raises SubmissionError that says what the file is instead."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SubmissionError(f"{shown(path)} does not exist; make reset KATA=… writes the notebook as shipped") from None
+    except (UnicodeDecodeError, IsADirectoryError) as e:
+        raise SubmissionError(f"{shown(path)} is not a notebook: {e}") from None
+    if not text.strip():
+        raise SubmissionError(f"{shown(path)} is empty; expected a Jupyter notebook. Save it again from Jupyter, or make reset KATA=…")
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as e:
+        raise SubmissionError(f"{shown(path)} is not JSON (line {e.lineno}: {e.msg}); expected a Jupyter notebook. Save it again from Jupyter, or make reset KATA=…") from None
+    if not isinstance(content, dict) or content.get("nbformat") != 4 or not isinstance(content.get("cells"), list):
+        raise SubmissionError(f"{shown(path)} is JSON but no notebook of format 4; expected `nbformat: 4` and a list `cells`")
+    return nbformat.from_dict(content)
+
+
+def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) -> Submission:
+    """Put the learner's editable and added cells into the shipped notebook; everything else is restored.
+
+    Raises SubmissionError when an editable cell is missing, duplicated or no longer code.
+    """
+    sources = {cell.id: cell for cell in shipped.cells}
+    merged, notes = [copy.deepcopy(cell) for cell in shipped.cells], []
+    for cell_id in kata.toml.cells.editable:
+        _require_one(kata, cell_id, learner, name)
+    place = 0
+    added = 0
+    for position, cell in enumerate(learner.cells, 1):
+        cell_id, source = cell.get("id"), _source(cell)
+        if cell_id in sources:
+            place = next(i for i, c in enumerate(merged) if c.id == cell_id) + 1
+            if cell_id in kata.toml.cells.editable:
+                merged[place - 1].source = source
+            elif source != sources[cell_id].source and sources[cell_id].cell_type == "code":
+                notes.append(f"cell `{cell_id}` ({_ordinal(position)}) is not editable: its shipped content was run")
+        elif source.strip():
+            merged.insert(place, _added(cell, source, added))
+            place += 1
+            added += 1
+    deleted = [i for i in sources if i not in {c.get("id") for c in learner.cells} and sources[i].cell_type == "code"]
+    notes += [f"cell `{i}` was deleted: its shipped content was run" for i in deleted]
+    notebook = copy.deepcopy(shipped)
+    notebook.cells = merged
+    changed = tuple(c.id for c in merged if c.id in sources and c.source != sources[c.id].source)
+    return Submission(notebook, changed, added, tuple(notes))
+
+
+def _require_one(kata: Kata, cell_id: str, learner: NotebookNode, name: str) -> None:
+    found = [(n, c) for n, c in enumerate(learner.cells, 1) if c.get("id") == cell_id]
+    remedy = f"undo it in Jupyter, or make reset KATA={kata.slug} (keeps a backup)"
+    if not found:
+        if not any("id" in cell for cell in learner.cells):
+            raise SubmissionError(f"{name}: its cells have no ids, so the editable ones cannot be told; save it with a current Jupyter (notebook format 4.5), or {remedy}")
+        raise SubmissionError(f"{name}: editable cell `{cell_id}` is missing; {remedy}")
+    if len(found) > 1:
+        raise SubmissionError(f"{name}: editable cell `{cell_id}` occurs {len(found)} times (cells {', '.join(str(n) for n, _ in found)}); keep one, or {remedy}")
+    if found[0][1].get("cell_type") != "code":
+        raise SubmissionError(f"{name}: editable cell `{cell_id}` ({_ordinal(found[0][0])}) is {found[0][1].get('cell_type')}, expected code; {remedy}")
+
+
+def _added(cell: NotebookNode, source: str, number: int) -> NotebookNode:
+    new = nbformat.v4.new_code_cell if cell.get("cell_type") == "code" else nbformat.v4.new_markdown_cell
+    return new(source, id=f"added-{number}")
+
+
+def _source(cell: NotebookNode) -> str:
+    source = cell.get("source", "")
+    text = "".join(source) if isinstance(source, list) else str(source)
+    return text.replace("\r\n", "\n")
+
+
+def _ordinal(position: int) -> str:
+    return f"cell {position} from the top"
+
+
+def read_fix(kata: Kata, name: str) -> dict[str, str]:
+    """Return a known fix as cell id → source."""
+    return {cell.id: cell.source for cell in read_percent(kata.fix_path(name)).cells}
+
+
+def apply_fix(notebook: NotebookNode, fix: dict[str, str], path: Path) -> NotebookNode:
+    """Return a copy of `notebook` in which the cells named by `fix` are replaced."""
+    if unknown := fix.keys() - set(ids(notebook)):
+        raise KataError(f"{shown(path)}: no cell {listed(sorted(unknown))} in the notebook; its cells are {listed(ids(notebook))}")
+    patched = copy.deepcopy(notebook)
+    for cell in patched.cells:
+        cell.source = fix.get(cell.id, cell.source)
+    return patched
+
+
+def ids(notebook: NotebookNode) -> list[str]:
+    """Return the ids of a notebook's cells, in order."""
+    return [cell.id for cell in notebook.cells]
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy that has never been run."""
+    fresh = copy.deepcopy(notebook)
+    for cell in fresh.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return fresh

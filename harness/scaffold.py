@@ -1,0 +1,101 @@
+"""The files of a kata: write the notebook from its source, say what is missing or out of step."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+from harness.kata import Kata, Proof, listed, shown
+from harness.notebook import apply_fix, authored, dumps, read_fix
+
+REQUIRED = ("notebook.py", "scene.py", "proof.toml", "hints.md", "postmortem.md")
+POSTMORTEM = ("Symptom", "Timeline", "Root cause", "Why it was hard to see", "Fix", "Guard", "Source")
+
+
+def sync(kata: Kata) -> bool:
+    """Write the notebook from `.meta/notebook.py`; return whether it changed."""
+    text = dumps(authored(kata))
+    changed = not kata.notebook.exists() or kata.notebook.read_text(encoding="utf-8") != text
+    if changed:
+        kata.notebook.write_text(text, encoding="utf-8")
+    return changed
+
+
+def reset(kata: Kata) -> Path | None:
+    """Put the shipped notebook back; return where the learner's was backed up, None if there was nothing to lose."""
+    text = dumps(authored(kata))
+    if not kata.notebook.exists():
+        kata.notebook.write_text(text, encoding="utf-8")
+        return None
+    if kata.notebook.read_text(encoding="utf-8", errors="replace") == text:
+        return None
+    backup = _free_name(kata.notebook)
+    shutil.copy2(kata.notebook, backup)
+    kata.notebook.write_text(text, encoding="utf-8")
+    return backup
+
+
+def _free_name(path: Path) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = [f"{path.stem}.{stamp}.bak.ipynb", *(f"{path.stem}.{stamp}-{n}.bak.ipynb" for n in range(2, 100))]
+    return next(p for p in map(path.with_name, names) if not p.exists())
+
+
+def hints(kata: Kata) -> list[str]:
+    """Return the hints of a kata, from where to look to what kind of change."""
+    text = (kata.meta / "hints.md").read_text(encoding="utf-8")
+    return [part.strip() for part in re.split(r"^## .*$", text, flags=re.MULTILINE)[1:]]
+
+
+def postmortem(kata: Kata) -> str:
+    """Return the post-mortem without the author's notes."""
+    text = (kata.meta / "postmortem.md").read_text(encoding="utf-8")
+    return text.split("\n## Author notes")[0].strip()
+
+
+def problems(kata: Kata, proof: Proof) -> list[str]:
+    """Return what is missing or out of step in a kata's folder; empty when it is well-formed."""
+    found = [f"{shown(kata.meta / name)} is missing" for name in REQUIRED if not (kata.meta / name).exists()]
+    if found:
+        return found
+    shipped = authored(kata)
+    for fix in proof.fix:
+        apply_fix(shipped, read_fix(kata, fix.name), kata.fix_path(fix.name))
+    if not kata.notebook.exists() or kata.notebook.read_text(encoding="utf-8") != dumps(shipped):
+        found.append(f"{shown(kata.notebook)} is not what .meta/notebook.py says: make sync KATA={kata.slug}, or make reset if a learner edited it")
+    if len(hints(kata)) < 3:
+        found.append(f"{shown(kata.meta / 'hints.md')} has {len(hints(kata))} hints under `## ` headings, expected three or more")
+    headings = re.findall(r"^## (.+)$", postmortem(kata), flags=re.MULTILINE)
+    if missing := [h for h in POSTMORTEM if h not in headings]:
+        found.append(f"{shown(kata.meta / 'postmortem.md')} lacks the sections {listed(missing)}")
+    return found + _undeclared_checks(kata, proof) + _giveaways(kata, proof)
+
+
+def check_names(kata: Kata) -> list[str]:
+    """Return the names of the checks in checks.py, in order."""
+    return re.findall(r"^def (check_\w+)", kata.checks.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def _undeclared_checks(kata: Kata, proof: Proof) -> list[str]:
+    known = check_names(kata)
+    declared = {name for fails in (proof.broken.fails, *(fix.fails for fix in proof.fix)) for name in fails}
+    return [f"{shown(kata.meta / 'proof.toml')}: no check {listed([name])} in checks.py" for name in sorted(declared - set(known))]
+
+
+def _giveaways(kata: Kata, proof: Proof) -> list[str]:
+    first_hint = (hints(kata) or [""])[0]
+    visible = {
+        shown(kata.folder / "kata.toml"): (kata.folder / "kata.toml").read_text(encoding="utf-8"),
+        shown(kata.checks): kata.checks.read_text(encoding="utf-8"),
+        shown(kata.notebook): "\n".join(cell.source for cell in authored(kata).cells),
+        f"{shown(kata.meta / 'hints.md')} (first hint)": first_hint,
+        "the kata's name": kata.slug,
+    }
+    return [
+        f"{where} says `{word}`, which gives the cause away (proof.toml, giveaways)"
+        for where, text in visible.items()
+        for word in proof.giveaways
+        if word.lower() in text.lower()
+    ]

@@ -1,0 +1,171 @@
+# %% [markdown] id="page"
+# # The loss that jumps and comes back
+#
+# **02:14.** `babygpt-31` pages you: `train_loss` went from 0.9 to about 4 nats within one step and was back three steps later.
+# It happened again at 02:20 and at 02:35. The run finished; the final loss looks like last week's.
+#
+# What you are told on the hand-over call:
+# - the learning rate was re-warmed a few steps before the first jump, as planned;
+# - the gradient norm rises with every jump; the evening shift lowered the clip for a while and saw no jump meanwhile;
+# - a node had a fan warning, and a slow rank was seen early in the night;
+# - product wants to know tonight: is this checkpoint fit to ship, and if not, what would make it so?
+#
+# You hand over three things: **a run that you would ship**, trained to the same plan (300 updates, the same schedule, the night's data);
+# what must be **held back** from the next run, if anything; and your **diagnosis**.
+#
+# Your repair will be replayed on two other nights. The same thing goes wrong there, at other steps and in other places, so what
+# you write has to find it, not remember it.
+
+# %% id="parameters" tags=["parameters"]
+SEED = 0
+
+# %% id="setup"
+import hashlib
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from fixtures import scene
+from fixtures.cluster import all_reduce_mean, grad_norm, replicate
+from fixtures.corpus import Vocabulary, text_sha256
+from fixtures.journal import read_telemetry
+from fixtures.models import GPT, GPTConfig, next_token_loss
+from fixtures.telemetry import Recorder
+
+torch.set_num_threads(1)
+torch.manual_seed(SEED)
+night = scene.open(SEED)
+print((night / "run.log").read_text())
+print(*sorted(str(p.relative_to(night)) for p in night.rglob("*") if p.is_file()), sep="\n")
+
+# %% [markdown] id="hypothesis"
+# Before you run anything, write down here: which *number* would look different one step **before** the first jump if the update was
+# to blame, and which would not? Data, learning rate, optimizer state and hardware each leave another trace.
+#
+# - My hypothesis:
+# - The column that would prove me wrong:
+
+# %% id="corpus"
+table = Vocabulary.load(night / "vocabulary.json")
+manifest = [json.loads(line) for line in (night / "manifest.jsonl").open()]  # shard, document, source, sha256 of the text
+source_of = {(m["shard"], m["document"]): m["source"] for m in manifest}
+shards = [np.load(path) for path in sorted((night / "shards").glob("*.npy"))]  # each [document, token]
+order = np.load(night / "order.npy")  # [step, rank, row, 2]: shard, document
+STEPS, WORLD_SIZE = order.shape[:2]
+
+
+def text(shard, document):
+    return table.decode(shards[shard][document])
+
+
+print(manifest[0])
+print(text(0, 0))
+
+# %% id="data-loader"
+def read(shard, document):
+    """Return the tokens of one document, [T]."""
+    return shards[shard][document]
+
+
+def documents_for(step):
+    """Return, for each rank, the (shard, document) pairs of this step."""
+    return [[(int(s), int(d)) for s, d in order[step, rank]] for rank in range(WORLD_SIZE)]
+
+
+def load(documents):
+    """Return the tokens of the documents, [B, T]."""
+    return torch.from_numpy(np.stack([read(s, d) for s, d in documents])).long()
+
+# %% id="model"
+schedule = json.loads((night / "schedule.json").read_text())
+replicas = replicate(GPT(GPTConfig(vocab_size=len(table), block_size=32, n_layer=1)), WORLD_SIZE)
+optimizers = [torch.optim.AdamW(r.parameters(), betas=(0.9, 0.95), weight_decay=0.1, fused=True) for r in replicas]
+validation = torch.from_numpy(np.load(night / "validation.npy")).long()
+recorder = Recorder(replicas, optimizers, val_tokens=validation)
+
+
+def learning_rate(step):
+    """Warmup, cosine to the floor, and the planned re-warm with its decay."""
+    warmup = min(1.0, (step + 1) / schedule["warmup_steps"])
+    cosine = 0.5 * (1 + np.cos(np.pi * step / STEPS))
+    since = step - schedule["rewarm_step"]
+    rewarm = 1 + (schedule["rewarm_factor"] - 1) * max(0.0, 1 - since / schedule["rewarm_decay_steps"]) * (since >= 0)
+    return warmup * rewarm * (schedule["floor"] + (schedule["peak"] - schedule["floor"]) * cosine)
+
+# %% id="train-step"
+GRAD_CLIP = 1.0
+
+
+def train_step(step, documents_per_rank):
+    """One data-parallel update: forward and backward on each rank, average, clip, step."""
+    losses, norms = [], []
+    for replica, documents in zip(replicas, documents_per_rank):
+        replica.zero_grad(set_to_none=True)
+        loss = next_token_loss(replica, load(documents))
+        loss.backward()
+        losses.append(loss.item())
+        norms.append(grad_norm(replica.parameters()))
+    all_reduce_mean(replicas)
+    for replica, optimizer in zip(replicas, optimizers):
+        norm = clip_grad_norm_(replica.parameters(), GRAD_CLIP).item()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step)
+        optimizer.step()
+    recorder.record(
+        step,
+        losses,
+        grad_norm=norm,
+        grad_norm_per_rank=norms,
+        documents_per_rank=documents_per_rank,
+    )
+
+# %% id="run"
+for step in range(STEPS):
+    train_step(step, documents_for(step))
+recorder.finish()
+
+# %% id="look"
+rows = read_telemetry(recorder.folder)
+steps = [row["step"] for row in rows]
+figure, axes = plt.subplots(4, 1, figsize=(9, 8), sharex=True)
+for axis, column, unit in zip(axes, ["train_loss", "val_loss", "grad_norm", "learning_rate"], ["nats", "nats", "L2", "per update"]):
+    axis.plot(steps, [row[column] for row in rows], linewidth=1)
+    axis.set_ylabel(f"{column}\n({unit})")
+axes[-1].set_xlabel("step (optimizer updates)")
+figure.tight_layout()
+plt.show()
+
+# %% [markdown] id="questions"
+# Take one jump and go through it row by row: `rows[step]` holds everything that was measured.
+#
+# - Was `val_loss` already up when the first high `train_loss` was measured? `val_loss` is taken after the update of its step.
+# - Did `learning_rate` and `update_ratio` do anything that the loss could answer to?
+# - Which rank, which documents? `documents_per_rank` lists (shard, document).
+
+# %% id="hand-over"
+hold_back_documents = []  # (shard, document) pairs
+cordon_ranks = []
+schedule_changes_to_revert = []  # steps
+
+recorder.exhibit(
+    "hand_over",
+    {"documents": hold_back_documents, "ranks": cordon_ranks, "schedule_changes": schedule_changes_to_revert},
+)
+
+# %% id="diagnosis"
+diagnosis = {
+    "cause": "",  # data, learning_rate, optimizer_state, hardware, none
+    "first_bad_step": None,
+    "shard": None,  # None if no shard is involved
+    "column": "",  # the telemetry column that tells the cause from the others
+    "action": "",  # quarantine, re-encode, lower_learning_rate, clip, restore_optimizer, cordon_rank, none
+}
+recorder.exhibit("diagnosis", diagnosis)
+
+# %% [markdown] id="check"
+# Save the notebook, then `make check KATA=lossspike` in a terminal. Stuck? `make hint KATA=lossspike`.
+#
+# The check runs this night and, if it passes, two nights that nobody has seen.

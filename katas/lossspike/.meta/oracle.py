@@ -1,0 +1,93 @@
+"""What the judge measures of a run of `lossspike`: final weights on unseen documents, and the hand-over against the truth."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fixtures.exhibits import BadExhibit, load_weights, read_bytes, read_json
+from fixtures.journal import history
+from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+
+torch.set_num_threads(1)
+KEPT = (49, 99, 149, 199, 249, 299)
+
+
+def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
+    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    ranks = [_model(evidence, f"final-rank{rank}", truth) for rank in range(2)]
+    nats = {
+        name: float(document_nll_nats(ranks[0], torch.from_numpy(probe).long()).mean())
+        for name, probe in truth["probes"].items()
+    }
+    excess = {topic: nats[topic] - floor for topic, floor in truth["floor_nats"].items()}
+    return {
+        "imprint_nats": nats["imprint"],
+        "main_excess_nats": (excess["kitchen"] + excess["harbour"]) / 2,
+        "rarest_excess_nats": excess[truth["rarest"]],
+        "rank_difference": _largest_difference(*ranks),
+        "kept_val_loss": _kept_val_loss(evidence, truth),
+        "coverage": _coverage(evidence, truth),
+    } | _hand_over(evidence, truth)
+
+
+def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
+    model = GPT(GPTConfig(vocab_size=truth["vocab_size"], block_size=32, n_layer=1))
+    load_weights(model, evidence, name)
+    return model
+
+
+def _largest_difference(a: torch.nn.Module, b: torch.nn.Module) -> float:
+    return max(float((p - q).abs().max()) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+@torch.no_grad()
+def _kept_val_loss(evidence: Path, truth: dict[str, Any]) -> list[tuple[int, float]]:
+    """Two of the kept steps, drawn now that the kernel is dead, with their validation loss."""
+    validation = torch.from_numpy(truth["validation"]).long()
+    drawn = sorted(int(s) for s in np.random.default_rng().choice(KEPT, 2, replace=False))
+    losses = [float(next_token_loss(_model(evidence, f"weights-{step:06d}", truth), validation)) for step in drawn]
+    return list(zip(drawn, losses, strict=True))
+
+
+def _coverage(evidence: Path, truth: dict[str, Any]) -> float:
+    """Share of the sound documents whose tokens reached a model in a step that was followed by an update."""
+    trained: set[str] = set()
+    for row in history(read_bytes(evidence, "telemetry.jsonl")):
+        updates, rows = row.get("updates"), row.get("rows")
+        if isinstance(updates, list) and isinstance(rows, list) and any(type(u) is int and u > 0 for u in updates):
+            trained.update(digest for rank in rows if isinstance(rank, list) for digest in rank if isinstance(digest, str))
+    sound = set(truth["good_rows"])
+    return len(sound & trained) / len(sound)
+
+
+def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
+    try:
+        form = read_json(evidence, "hand_over")
+    except BadExhibit:
+        form = {}
+    form = form if isinstance(form, dict) else {}
+    documents = {_pair(d) for d in _list(form.get("documents"))}
+    others = len(_list(form.get("ranks"))) + len(_list(form.get("schedule_changes")))
+    bad = set(truth["bad_documents"])
+    named = len(documents) + others
+    return {
+        "hand_over_named": float(named),
+        "hand_over_recall": len(documents & bad) / len(bad),
+        "hand_over_precision": len(documents & bad) / named if named else 0.0,
+    }
+
+
+def _list(value: Any) -> list[Any]:
+    return value[:100_000] if isinstance(value, list) else []
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    """A (shard, document) pair; anything else counts as one that names nothing."""
+    if isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value):
+        return value[0], value[1]
+    return math.nan, math.nan
