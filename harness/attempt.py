@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from nbformat import NotebookNode
 
+from fixtures.journal import runs_folder
 from harness.judge import Diagnosis, Judge, Verdict
 from harness.kata import Kata
 from harness.kernel import Execution, Row, run
+from harness.logbook import remember, remembered
 from harness.notebook import Submission, without_outputs
-from harness.world import runs_folder, world_for
+from harness.world import world_for
 
 PUBLIC_SEED = 0
 HIDDEN_SEEDS = 2
@@ -92,7 +91,7 @@ def attempt(kata: Kata, submission: Submission, *, seed: int | None, on_row: OnR
             examined += examine(kata, judge, submission.notebook, seeds, folder, pool, on_row)
             if not examined[0].fixed:
                 break
-    done = Attempt(number, folder, submission, tuple(examined), len(read_attempts(kata)))
+    done = Attempt(number, folder, submission, tuple(examined), len(remembered(kata.slug, "attempt")))
     _remember(kata, done)
     return done
 
@@ -152,27 +151,16 @@ def _new_run(kata: Kata) -> tuple[int, Path]:
             return number, folder
 
 
-def read_attempts(kata: Kata) -> list[dict[str, Any]]:
-    """Return the earlier attempts at a kata, oldest first."""
-    path = runs_folder() / "attempts.jsonl"
-    if not path.exists():
-        return []
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return [entry for entry in entries if entry["kata"] == kata.slug]
-
-
 def _remember(kata: Kata, done: Attempt) -> None:
-    entry = {
-        "time": round(time.time()),
-        "kata": kata.slug,
-        "run": done.number,
-        "seeds": [e.seed for e in done.examined],
-        "as_shipped": done.submission.as_shipped,
-        "changed": list(done.submission.changed),
-        "outcomes": [e.execution.outcome for e in done.examined],
-        "fixed": done.fixed,
-        "failed": [c.name for c in done.decisive.verdict.failed] if done.decisive.verdict else [],
-        "diagnosis": done.diagnosis and asdict(done.diagnosis),
-    }
-    with (runs_folder() / "attempts.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+    remember(
+        kata,
+        "attempt",
+        run=done.number,
+        seeds=[e.seed for e in done.examined],
+        as_shipped=done.submission.as_shipped,
+        changed=list(done.submission.changed),
+        outcomes=[e.execution.outcome for e in done.examined],
+        fixed=done.fixed,
+        failed=[c.name for c in done.decisive.verdict.failed] if done.decisive.verdict else [],
+        diagnosis=done.diagnosis and asdict(done.diagnosis),
+    )

@@ -26,6 +26,8 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # Ctrl-C is the parent's business: it closes its children.
+            start_new_session=True,
             # Whatever pytest plugins are installed, checks run with none but ours, and start 0.4 s sooner.
             env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         )

@@ -6,7 +6,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import papermill
 from jupyter_client.kernelspec import KernelSpec
@@ -24,6 +24,8 @@ class Session:
 
     km: AsyncKernelManager
     env: dict[str, str]
+    log: IO[bytes]
+    """Takes what the kernel's process itself prints, which is not for the learner's terminal."""
     deadline: float
     """On the clock of time.monotonic."""
     cell: str | None = None
@@ -53,12 +55,14 @@ class LabEngine(Engine):
             km=session.km,
             timeout_func=session.seconds_left,
             startup_timeout=60,
+            # What a run leaves is on disk when its last cell ends; a graceful end would interrupt the kernel first.
+            shutdown_kernel="immediate",
             raise_on_iopub_timeout=False,
             iopub_timeout=10,
             resources=kwargs["resources"],
             on_cell_start=session.on_start,
             on_cell_executed=session.on_end,
-        ).execute(env=session.env, cleanup_kc=True)
+        ).execute(env=session.env, stdout=session.log, stderr=session.log, cleanup_kc=True)
 
 
 def kernel_manager(argv: list[str], sockets: Path) -> AsyncKernelManager:

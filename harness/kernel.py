@@ -63,9 +63,9 @@ def run(
     evidence.mkdir(parents=True)
     nbformat.write(notebook, run_dir / "input.ipynb")
     started = time.monotonic()
-    with socket_folder() as sockets:
+    with socket_folder() as sockets, (run_dir / "kernel.log").open("wb") as log:
         km = kernel_manager([sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], Path(sockets))
-        session = Session(km, _environment(evidence, world), started + budget.notebook_s)
+        session = Session(km, _environment(evidence, world), log, started + budget.notebook_s)
         with _watch(session, evidence, on_row, stop or threading.Event()) as killed_for:
             try:
                 execute(notebook, run_dir / "executed.ipynb", {"SEED": seed}, session, evidence)

@@ -14,6 +14,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from fixtures.journal import runs_folder
 from harness.attempt import run_seed
 from harness.errors import KataError
 from harness.judge import Judge, Verdict
@@ -21,7 +22,7 @@ from harness.kata import Fix, Kata, Proof, listed, load_proof
 from harness.kernel import Execution
 from harness.notebook import apply_fix, authored, dumps, read_fix
 from harness.scaffold import check_names, problems
-from harness.world import content_hash, fixtures_files, runs_folder
+from harness.world import content_hash, fixtures_files
 
 PROOF_SEEDS = (0, 1, 2)
 CALIBRATION_SEEDS = range(100, 120)

@@ -8,14 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fixtures import scene
-from fixtures.journal import REPOSITORY
+from fixtures.journal import REPOSITORY, runs_folder
 from harness.errors import KataError
 from harness.kata import Kata, shown
-
-
-def runs_folder() -> Path:
-    """Return where all state lives."""
-    return REPOSITORY / ".runs"
 
 
 def world_for(kata: Kata, seed: int) -> Path:

@@ -11,7 +11,7 @@
 # - product wants to know tonight: is this checkpoint fit to ship, and if not, what would make it so?
 #
 # You hand over three things: **a run that you would ship**, trained to the same plan (300 updates, the same schedule, the night's data);
-# what must be **held back** from the next run, if anything; and your **diagnosis**.
+# what must be **held back** from the next run, named as it lies on disk, in the schedule or in the cluster now; and your **diagnosis**.
 #
 # Your repair will be replayed on two other nights. The same thing goes wrong there, at other steps and in other places, so what
 # you write has to find it, not remember it.
@@ -84,7 +84,7 @@ schedule = json.loads((night / "schedule.json").read_text())
 replicas = replicate(GPT(GPTConfig(vocab_size=len(table), block_size=32, n_layer=1)), WORLD_SIZE)
 optimizers = [torch.optim.AdamW(r.parameters(), betas=(0.9, 0.95), weight_decay=0.1, fused=True) for r in replicas]
 validation = torch.from_numpy(np.load(night / "validation.npy")).long()
-recorder = Recorder(replicas, optimizers, val_tokens=validation)
+recorder = Recorder(replicas, optimizers, val_tokens=validation, num_steps=STEPS)
 
 
 def learning_rate(step):
@@ -146,7 +146,7 @@ plt.show()
 # - Which rank, which documents? `documents_per_rank` lists (shard, document).
 
 # %% id="hand-over"
-hold_back_documents = []  # (shard, document) pairs
+hold_back_documents = []  # (shard, document) pairs, as they lie on disk
 cordon_ranks = []
 schedule_changes_to_revert = []  # steps
 

@@ -41,6 +41,7 @@ def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
     return model
 
 
+@torch.no_grad()
 def _largest_difference(a: torch.nn.Module, b: torch.nn.Module) -> float:
     return max(float((p - q).abs().max()) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 

@@ -1,29 +1,5 @@
 # A tenth of the clip.
 
-# %% id="data-loader"
-def stored_text_is_listed(shard, document):
-    return text_sha256(text(shard, document)) == listed[shard, document]
-
-
-listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
-bad = {pair for pair in listed if not stored_text_is_listed(*pair)}
-
-
-def read(shard, document):
-    return shards[shard][document]
-
-
-def load(documents):
-    return torch.from_numpy(np.stack([read(s, d) for s, d in documents])).long()
-
-
-def documents_for(step):
-    return [[(int(s), int(d)) for s, d in order[step, rank]] for rank in range(WORLD_SIZE)]
-
-
-# %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(bad), "ranks": [], "schedule_changes": []})
-
 # %% id="train-step"
 GRAD_CLIP = 0.1
 
@@ -42,3 +18,9 @@ def train_step(step, documents_per_rank):
             group["lr"] = learning_rate(step)
         optimizer.step()
     recorder.record(step, losses)
+
+
+# %% id="hand-over"
+listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
+bad = sorted(pair for pair in listed if text_sha256(text(*pair)) != listed[pair])
+recorder.exhibit("hand_over", {"documents": bad, "ranks": [], "schedule_changes": []})

@@ -1,0 +1,59 @@
+# Every target forwards to `python -m harness`; the console script `kata` takes the same commands.
+# The environment is made when it is missing or older than pyproject.toml.
+
+PYTHON ?= python3
+BIN := .venv/bin
+LAB := $(BIN)/python -m harness $(if $(KATAS),--katas $(KATAS))
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help list check hint reset lab apply sync prove calibrate test lint
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+
+list: $(READY) ## the katas, and what you have done of them
+	@$(LAB) list
+
+check: $(READY) ## run and judge your notebook: KATA=lossspike, SEED=n for one night, NOTEBOOK=file for another file
+	@$(LAB) check $(call need,KATA) $(if $(SEED),--seed $(SEED)) $(if $(NOTEBOOK),--notebook "$(NOTEBOOK)")
+
+hint: $(READY) ## the next hint: KATA=lossspike, LEVEL=n for one you have had
+	@$(LAB) hint $(call need,KATA) $(if $(LEVEL),--level $(LEVEL))
+
+reset: $(READY) ## put the shipped notebook back, keeping yours under another name: KATA=lossspike
+	@$(LAB) reset $(call need,KATA)
+
+lab: $(READY) ## open JupyterLab: KATA=lossspike to start at its notebook
+	@$(LAB) lab $(KATA)
+
+apply: $(READY) ## (instructor) write a notebook with a known fix in it: KATA=lossspike FIX=drop-the-shard OUTPUT=file
+	@$(LAB) apply $(call need,KATA) $(call need,FIX) --output "$(call need,OUTPUT)"
+
+sync: $(READY) ## (instructor) write the notebooks from their sources: KATA=lossspike, or all
+	@$(LAB) sync $(KATA)
+
+prove: $(READY) ## (instructor) try the broken notebook and every known fix: KATA=lossspike, or all
+	@$(LAB) prove $(KATA)
+
+calibrate: $(READY) ## (instructor) measure the healthy bands: KATA=lossspike
+	@$(LAB) calibrate $(call need,KATA)
+
+test: $(READY) ## (developer) the harness's own tests
+	$(BIN)/python -m pytest -n 2 $(TESTS)
+
+lint: $(READY) ## (developer) ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+need = $(or $($(1)),$(error $(1)= is missing: make help shows what each target takes, make list the katas))
+
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu takes PyTorch's CPU build, which is ten times smaller.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, and $(PYTHON) is" $$($(PYTHON) --version) "- name another one: make PYTHON=python3.12 ..."; exit 4; }
+	@echo "Setting up .venv: once, a few minutes."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet --index-url $(TORCH_INDEX) "$$(grep -o 'torch==[0-9.]*' pyproject.toml | head -1)")
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,278 @@
+"""Show what the judge found: in the terminal, and as a value that JSON can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness.attempt import PUBLIC_SEED, Attempt, Examined
+from harness.evidence import Reported, number
+from harness.judge import CheckResult, Diagnosis
+from harness.kata import Kata, listed, shown
+from harness.kernel import Row as TelemetryRow
+from harness.logbook import remembered
+from harness.proof import Calibration, ProofResult
+from harness.proof import Row as ProofRow
+from harness.scaffold import hints, postmortem
+
+CURVE = "train_loss"
+WRONG_FIELDS_SHOWN_AFTER = 2
+"""Attempts; from the third on the verdict names the wrong fields of a diagnosis. Before, trying all values would pay."""
+SYMBOL = {"pass": Text("pass", "green"), "fail": Text("FAIL", "bold red"), "error": Text("BROKE", "bold magenta")}
+
+
+def show_page(console: Console, kata: Kata, attempt_page: str) -> None:
+    """Print the page that the on-call engineer got."""
+    console.print(Panel(Markdown(attempt_page), title=f"katas/{kata.slug}", title_align="left", border_style="dim"))
+
+
+def show_attempt(console: Console, kata: Kata, done: Attempt) -> None:
+    """Print a whole check: notes, checks with their evidence, the curve, the diagnosis, what to do next."""
+    for note in done.submission.notes:
+        console.print(f"note: {note}", style="yellow")
+    for examined in done.examined:
+        _show_examined(console, examined)
+    if curve := _curve(done.decisive):
+        console.print(curve)
+    if done.diagnosis:
+        console.print(_diagnosis(done.diagnosis, done.attempts_before))
+    console.print(_conclusion(kata, done))
+    console.print()
+    for line in _next_steps(kata, done):
+        console.print(line, highlight=False)
+    if done.fixed and len(done.examined) > 1:
+        console.print(Panel(Markdown(postmortem(kata)), title="post-mortem", title_align="left", border_style="green"))
+
+
+def _night(seed: int) -> str:
+    return f"public night (seed {seed})" if seed == PUBLIC_SEED else f"night {seed}"
+
+
+def _show_examined(console: Console, examined: Examined) -> None:
+    execution, verdict = examined.execution, examined.verdict
+    console.print(f"\n[bold]{_night(examined.seed)}[/]  ran {execution.elapsed_s:.1f} s")
+    if verdict is None:
+        where = f" in cell `{execution.cell}`" if execution.cell else ""
+        console.print(Text(f"  {execution.outcome}{where}: {execution.message}", "red"))
+        return
+    if verdict.fixed:
+        console.print(Text(f"  all {len(verdict.checks)} checks pass", "green"))
+        return
+    table = Table.grid(padding=(0, 2))
+    for check in verdict.checks:
+        table.add_row(SYMBOL[check.status], _evidence(check))
+    console.print(Padding(table, (0, 0, 0, 2)))
+
+
+def _evidence(check: CheckResult) -> Text:
+    if check.status == "pass":
+        return Text(check.claim, "dim")
+    return Text.assemble((check.claim, "bold"), "\n", check.message, (f"  [{check.name}]", "dim"))
+
+
+def _curve(examined: Examined) -> str | None:
+    """Draw train_loss over the steps; None when the run has no such column."""
+    import uniplot
+
+    rows = [r for r in Reported(examined.execution.evidence).rows if math.isfinite(number(r.get(CURVE)))]
+    if len(rows) < 2:
+        return None
+    plot = uniplot.plot_to_string(
+        [number(r[CURVE]) for r in rows],
+        [r["step"] for r in rows],
+        title=f"{CURVE} over steps, {_night(examined.seed)}",
+        lines=True,
+        width=72,
+        height=11,
+        y_min=0,
+    )
+    return plot if isinstance(plot, str) else "\n".join(plot)
+
+
+def _diagnosis(diagnosis: Diagnosis, attempts_before: int) -> Text:
+    total = len(diagnosis.right) + len(diagnosis.wrong)
+    if not diagnosis.wrong:
+        return Text(f"diagnosed: {total} of {total} fields of your diagnosis are right", "green")
+    line = f"diagnosis: {len(diagnosis.right)} of {total} fields are right"
+    if attempts_before >= WRONG_FIELDS_SHOWN_AFTER:
+        line += f"; not {listed(diagnosis.wrong)}"
+    return Text(line, "yellow")
+
+
+def _conclusion(kata: Kata, done: Attempt) -> Text:
+    if done.fixed:
+        if len(done.examined) == 1:
+            return Text(f"Seed {done.decisive.seed} alone: all checks pass.", "bold green")
+        return Text(f"Fixed. `{kata.slug}` holds on the public night and on two that nobody had seen.", "bold green")
+    if any(e.unjudged for e in done.examined):
+        return Text("This run could not be judged.", "bold red")
+    decisive = done.decisive
+    failed = len(decisive.verdict.failed) if decisive.verdict else 0
+    what = f"{failed} of {len(decisive.verdict.checks)} checks fail" if decisive.verdict else "the notebook did not run to its end"
+    if decisive.seed != PUBLIC_SEED and len(done.examined) > 1:
+        return Text(f"Passes on the public night, and {what} on night {decisive.seed}, where the same thing goes wrong at other steps and in other places.", "bold red")
+    return Text(f"Not fixed: {what}.", "bold red")
+
+
+def _next_steps(kata: Kata, done: Attempt) -> Iterator[str]:
+    slug, decisive = kata.slug, done.decisive
+    if done.submission.as_shipped:
+        yield "The notebook is as shipped: this is the failure to investigate, not yet yours."
+        yield f"  open it:  make lab, then {slug}/{slug}.ipynb     or any editor for notebooks: {shown(kata.notebook)}"
+    yield f"  what the run left:  {shown(decisive.execution.evidence)}"
+    if done.fixed:
+        if len(done.examined) == 1:
+            yield f"  all nights:  make check KATA={slug}"
+        return
+    if decisive.seed != PUBLIC_SEED:
+        yield f"  this night again:  make check KATA={slug} SEED={decisive.seed}"
+    total = len(hints(kata))
+    taken = len(remembered(slug, "hint"))
+    if taken < total:
+        yield f"  hint {taken + 1} of {total}:  make hint KATA={slug}"
+    yield f"  check again:  make check KATA={slug}"
+
+
+def as_json(kata: Kata, done: Attempt) -> dict[str, Any]:
+    """Return an attempt as plain values: kata, fixed, exit_code, and for each run its outcome and checks."""
+    return {
+        "schema": 1,
+        "kata": kata.slug,
+        "run": done.number,
+        "fixed": done.fixed,
+        "exit_code": done.exit_code,
+        "as_shipped": done.submission.as_shipped,
+        "changed_cells": list(done.submission.changed),
+        "notes": list(done.submission.notes),
+        "diagnosis": done.diagnosis and {"right": len(done.diagnosis.right), "fields": len(done.diagnosis.right) + len(done.diagnosis.wrong)},
+        "runs": [_run_as_json(e) for e in done.examined],
+    }
+
+
+def _run_as_json(examined: Examined) -> dict[str, Any]:
+    execution = examined.execution
+    return {
+        "seed": examined.seed,
+        "outcome": execution.outcome,
+        "cell": execution.cell,
+        "message": execution.message,
+        "elapsed_s": round(execution.elapsed_s, 2),
+        "folder": shown(execution.run_dir),
+        "checks": [_check_as_json(check) for check in examined.verdict.checks] if examined.verdict else None,
+    }
+
+
+def _check_as_json(check: CheckResult) -> dict[str, Any]:
+    margins = [{k: v if isinstance(v, str) or math.isfinite(v) else str(v) for k, v in asdict(m).items()} for m in check.margins]
+    return {"name": check.name, "claim": check.claim, "status": check.status, "message": check.message, "margins": margins}
+
+
+class LiveRuns:
+    """What runs now: a line a seed, fed from the telemetry."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[int, TaskID] = {}
+
+    def start(self, seeds: Sequence[int]) -> None:
+        """Add a line for each seed that starts to run."""
+        for task in self._tasks.values():
+            self._progress.update(task, visible=False)
+        self._tasks = {seed: self._progress.add_task(_night(seed), total=None, what="starting") for seed in seeds}
+
+    def row(self, seed: int, row: TelemetryRow) -> None:
+        """Take a telemetry row of a seed's run."""
+        task = self._tasks[seed]
+        if isinstance(total := row.get("num_steps"), int):
+            self._progress.reset(task, total=total, what="training")
+        if isinstance(step := row.get("step"), int):
+            loss = number(row.get(CURVE))
+            what = f"step {step + 1:4d}" + ("" if math.isnan(loss) else f"  {CURVE} {loss:.2f}")
+            self._progress.update(task, completed=step + 1, what=what)
+
+
+@contextmanager
+def live_runs(console: Console) -> Iterator[LiveRuns]:
+    """Show running seeds with step, loss and time left until the block ends."""
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[what]}"), TimeElapsedColumn()]
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as progress:
+        yield LiveRuns(progress)
+
+
+@contextmanager
+def live_proof(console: Console, title: str) -> Iterator[tuple[Any, Any]]:
+    """Show how many runs are done; yields the two callbacks that prove and calibrate take."""
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.completed}/{task.total} runs"), TimeElapsedColumn()]
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield (
+            lambda total: progress.update(task, total=total),
+            lambda name, seed: progress.update(task, advance=1, description=f"{title}: {name}, seed {seed}"),
+        )
+
+
+def list_katas(katas: Sequence[Kata]) -> RenderableType:
+    """Return the katas by track, with what the learner has done."""
+    table = Table(box=None, header_style="dim")
+    for heading in ("track", "level", "kata", "what you see", "minutes", ""):
+        table.add_column(heading)
+    for kata in katas:
+        attempts = remembered(kata.slug, "attempt")
+        state = "fixed" if any(a["fixed"] for a in attempts) else f"{len(attempts)} checks" if attempts else ""
+        toml = kata.toml
+        table.add_row(toml.track, str(toml.level), kata.slug, toml.title, str(toml.minutes), Text(state, "green" if state == "fixed" else "dim"))
+    return table
+
+
+def matrix(result: ProofResult | Calibration, checks: Sequence[str], rows: Sequence[ProofRow]) -> RenderableType:
+    """Return variants × checks: the smallest distance to the bar in sd over the seeds, or pass and FAIL where nothing is measured in sd."""
+    table = Table(box=None, header_style="dim", title=f"{result.kata.slug}: distance to the bar in sd, negative where refused", title_justify="left")
+    table.add_column("variant")
+    table.add_column("seeds", justify="right")
+    for n in range(len(checks)):
+        table.add_column(f"{n + 1}", justify="right")
+    for row in rows:
+        style = "green" if row.variant.expect == "pass" else "red"
+        table.add_row(Text(row.variant.name, style), str(len(row.verdicts)), *(_entry(row, check) for check in checks))
+    legend = Text("\n".join(f"  {n}  {check}" for n, check in enumerate(checks, 1)), "dim")
+    return Group(table, legend)
+
+
+def _entry(row: ProofRow, check: str) -> Text:
+    refused = [check in {c.name for c in v.failed} for v in row.verdicts]
+    margin = row.margin(check)
+    word = "FAIL" if all(refused) else f"{sum(refused)}/{len(refused)}" if any(refused) else "pass"
+    figure = word if margin is None or not math.isfinite(margin) else f"{margin:+.0f}"
+    return Text(figure, "red" if all(refused) else "yellow" if any(refused) else "green")
+
+
+def show_proof(console: Console, result: ProofResult) -> None:
+    """Print the matrix and what contradicts it."""
+    console.print(matrix(result, result.checks, result.rows))
+    for problem in result.problems:
+        console.print(Text(f"  {problem}", "red"))
+    console.print(Text(f"{result.kata.slug} is proven." if result.proven else f"{result.kata.slug} is not proven.", "bold green" if result.proven else "bold red"))
+
+
+def show_calibration(console: Console, done: Calibration, checks: Sequence[str]) -> None:
+    """Print the reference's bands and how far every other variant is from the bars."""
+    table = Table(box=None, header_style="dim", title="the reference fix", title_justify="left")
+    for heading in ("measure", "mean", "sd", "lowest", "highest", "seeds"):
+        table.add_column(heading, justify="left" if heading == "measure" else "right")
+    for name, m in done.measures.items():
+        table.add_row(name, f"{m['mean']:.5g}", f"{m['sd']:.3g}", f"{m['low']:.5g}", f"{m['high']:.5g}", f"{m['seeds']:.0f}")
+    console.print(table)
+    console.print(matrix(done, checks, done.rows))
+
+

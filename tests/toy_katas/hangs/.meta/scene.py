@@ -1,0 +1,6 @@
+def build(seed, world):
+    (world / "nothing").write_text("")
+
+
+def truth(seed):
+    return {}
