@@ -44,6 +44,7 @@ test: $(READY) ## (developer) the harness's own tests
 
 lint: $(READY) ## (developer) ruff, mypy, import-linter
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

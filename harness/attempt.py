@@ -70,7 +70,14 @@ class Attempt:
         return public.verdict.diagnosis if public.verdict and public.seed == PUBLIC_SEED else None
 
     @property
+    def check_broke(self) -> bool:
+        """Whether a check raised something else than a failed assertion: the kata is malformed."""
+        return any(c.status == "error" for e in self.examined if e.verdict for c in e.verdict.checks)
+
+    @property
     def exit_code(self) -> int:
+        if self.check_broke:
+            return 4
         if any(e.unjudged for e in self.examined):
             return 3
         return 0 if self.fixed else 1

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -21,10 +22,12 @@ class Child:
 
     def __init__(self, module: str, *arguments: str) -> None:
         self._name = module
+        self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._stderr,
             text=True,
             # Ctrl-C is the parent's business: it closes its children.
             start_new_session=True,
@@ -42,11 +45,20 @@ class Child:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise KataError(f"{self._name} ended with exit code {self._process.wait()} instead of answering")
+            raise KataError(self._last_words())
         answer = json.loads(line)
         if "kata_error" in answer:
             raise KataError(answer["kata_error"])
         return answer["answer"]
+
+    def _last_words(self) -> str:
+        code = self._process.wait()
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        frames = [line.strip() for line in lines if line.startswith("  File ")]
+        if not frames:
+            return f"{self._name} ended with exit code {code} instead of answering"
+        return f"{self._name} broke: {lines[-1]}\n  {frames[-1]}"
 
     def close(self) -> None:
         """End the child without waiting for what it may be doing."""
@@ -55,6 +67,7 @@ class Child:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
+        self._stderr.close()
 
     def __enter__(self) -> Child:
         return self

@@ -28,6 +28,14 @@ def _default_jobs() -> int:
     return os.cpu_count() or 1
 
 
+class Shown(click.ClickException):
+    """A LabError as click prints it."""
+
+    def __init__(self, error: LabError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click declares a class variable and reads the instance's
+
+
 class Lab(click.Group):
     """Errors that a user can act on are shown as one message, with their exit code; only a bug of ours has a traceback."""
 
@@ -35,13 +43,16 @@ class Lab(click.Group):
         try:
             return super().invoke(ctx)
         except LabError as e:
-            shown_error = click.ClickException(str(e))
-            shown_error.exit_code = e.exit_code
-            raise shown_error from None
+            raise Shown(e) from None
 
 
 @click.group(cls=Lab, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--katas", type=click.Path(path_type=Path, exists=True, file_okay=False), default=REPOSITORY / "katas", help="A folder of katas, if not this repository's.")
+@click.option(
+    "--katas",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=REPOSITORY / "katas",
+    help="A folder of katas, if not this repository's.",
+)
 @click.pass_context
 def main(ctx: click.Context, katas: Path) -> None:
     """Training runs that go wrong, and a judge that says whether you repaired them."""
@@ -54,7 +65,9 @@ kata_argument = click.argument("name", metavar="KATA")
 @main.command()
 @kata_argument
 @click.option("--notebook", type=click.Path(path_type=Path), help="A notebook to check instead of the kata's own file.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="One night only; default: the public one and, if it passes, two hidden ones.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), help="One night only; default: the public one and, if it passes, two hidden ones."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON and nothing else.")
 @click.pass_obj
 def check(katas: Path, name: str, notebook: Path | None, seed: int | None, as_json: bool) -> None:
@@ -114,7 +127,13 @@ def reset(katas: Path, name: str) -> None:
 @main.command()
 @kata_argument
 @click.argument("fix")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The notebook to write; an existing file is not overwritten.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The notebook to write; an existing file is not overwritten.",
+)
 @click.pass_obj
 def apply(katas: Path, name: str, fix: str, output: Path) -> None:
     """Write a kata's notebook with one of its known fixes in it (for instructors)."""
@@ -138,7 +157,7 @@ def apply(katas: Path, name: str, fix: str, output: Path) -> None:
 def sync(katas: Path, names: tuple[str, ...]) -> None:
     """Write the notebooks from their sources, .meta/notebook.py (for instructors); a learner's edits are backed up."""
     for kata in _chosen(katas, names):
-        backup = scaffold.reset(kata)
+        backup = scaffold.sync(kata)
         click.echo(f"{shown(kata.notebook)} is in sync" + (f"; what was there is kept as {shown(backup)}" if backup else ""))
 
 
@@ -193,5 +212,3 @@ def _chosen(katas: Path, names: tuple[str, ...]) -> list[Kata]:
 def _runs_in_parallel(jobs: int) -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(jobs) as pool:
         yield pool
-
-

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +14,7 @@ from typing import IO, Any
 import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
@@ -32,6 +36,8 @@ class Session:
     """Id of the cell that runs, or ran last."""
     finished: list[str] = field(default_factory=list)
     """Ids of the cells that ran to their end."""
+    counted: list[NotebookNode] = field(default_factory=list)
+    """Code cells in the order in which they were started: IPython's In[1], In[2], …"""
 
     def seconds_left(self, cell: NotebookNode | None = None) -> float:
         # nbclient takes 0 for "no limit".
@@ -39,13 +45,15 @@ class Session:
 
     def on_start(self, cell: NotebookNode, cell_index: int) -> None:
         self.cell = cell.id
+        if cell.cell_type == "code" and cell.source.strip():
+            self.counted.append(cell)
 
     def on_end(self, cell: NotebookNode, cell_index: int, execute_reply: Any) -> None:
         if execute_reply["content"]["status"] == "ok":
             self.finished.append(cell.id)
 
 
-class LabEngine(Engine):
+class LabEngine(Engine):  # type: ignore[misc]  # papermill has no types
     """papermill's nbclient engine with a session instead of a kernel name."""
 
     @classmethod
@@ -86,6 +94,29 @@ def socket_folder() -> tempfile.TemporaryDirectory[str]:
 def execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any], session: Session, cwd: Path) -> None:
     """Run a notebook with papermill; raises what papermill and nbclient raise."""
     papermill_engines.register(ENGINE, LabEngine)
+    with _own_event_loop():
+        _execute(notebook, output, parameters, session, cwd)
+
+
+@contextmanager
+def _own_event_loop() -> Iterator[None]:
+    """Close the loop that nbclient makes for this thread, and end what a dead kernel left waiting in it.
+
+    nbclient leaves one behind for each notebook: a long `prove` would run out of file descriptors.
+    """
+    loop = ensure_event_loop()
+    try:
+        yield
+    finally:
+        waiting = asyncio.all_tasks(loop)
+        for task in waiting:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any], session: Session, cwd: Path) -> None:
     papermill.execute_notebook(
         notebook,
         # papermill formats paths as templates, so braces in a folder's name are doubled.

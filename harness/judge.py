@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -73,9 +73,7 @@ class Judge:
     def judge(self, seed: int, reported: Path, findings: dict[str, Any]) -> Verdict:
         """Judge what a run reported in the light of what the oracle found."""
         answer = self._checks.ask({"seed": seed, "reported": str(reported), "findings": findings})
-        checks = tuple(
-            CheckResult(**(c | {"margins": tuple(Margin(**m) for m in c["margins"])})) for c in answer["checks"]
-        )
+        checks = tuple(CheckResult(**(c | {"margins": tuple(Margin(**m) for m in c["margins"])})) for c in answer["checks"])
         form = answer["diagnosis"]
         return Verdict(seed, checks, form and Diagnosis(tuple(form["right"]), tuple(form["wrong"])))
 
@@ -94,6 +92,8 @@ class CheckPlugin:
         self._evidence = {"seed": seed, "reported": reported, "recomputed": recomputed, "truth": truth, "band": band}
         self._band = band
         self.results: list[dict[str, Any]] = []
+        self.uncollected = ""
+        """Why checks.py could not be read."""
 
     @pytest.fixture
     def seed(self) -> Any:
@@ -121,11 +121,17 @@ class CheckPlugin:
         report = yield
         if call.when == "call" or call.excinfo is not None:
             status, message = self._outcome(call)
-            claim = (getattr(item, "obj").__doc__ or "").strip().splitlines()
+            claim = (cast("pytest.Function", item).obj.__doc__ or "").strip().splitlines()
             margins = [vars(margin) for margin in self._band.margins]
             self._band.margins.clear()
-            self.results.append({"name": item.name, "claim": claim[0] if claim else "", "status": status, "message": message, "margins": margins})
+            self.results.append(
+                {"name": item.name, "claim": claim[0] if claim else "", "status": status, "message": message, "margins": margins}
+            )
         return report
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.uncollected = report.longreprtext.strip().splitlines()[-1].removeprefix("E").strip()
 
     @staticmethod
     def _outcome(call: pytest.CallInfo[None]) -> tuple[Status, str]:
@@ -148,7 +154,9 @@ def run_checks(kata: Path, plugin: CheckPlugin) -> list[dict[str, Any]]:
     settings = ["-c", "/dev/null", "--rootdir", str(kata), "-o", "python_files=checks.py", "-o", "python_functions=check_*"]
     code = pytest.main([*options, *settings, str(kata / "checks.py")], plugins=[plugin])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not plugin.results:
-        raise KataError(f"{shown(kata / 'checks.py')}: no check could be run (pytest: {pytest.ExitCode(code).name}); its functions are called check_*")
+        raise KataError(
+            f"{shown(kata / 'checks.py')}: no check could be run ({plugin.uncollected or pytest.ExitCode(code).name}); its functions are called check_*"
+        )
     return plugin.results
 
 

@@ -130,11 +130,15 @@ def load_proof(kata: Kata) -> Proof:
         raise KataError(f"{shown(path)}: exactly one right fix needs `reference = true`; bands are calibrated on it")
     for fix in proof.fix:
         if (fix.expect == "fail") != bool(fix.fails):
-            raise KataError(f"{shown(path)}: fix `{fix.name}` expects {fix.expect} and lists {len(fix.fails)} checks in `fails`; a masking fix lists at least one, a right fix none")
+            raise KataError(
+                f"{shown(path)}: fix `{fix.name}` expects {fix.expect} and lists {len(fix.fails)} checks in `fails`; a masking fix lists at least one, a right fix none"
+            )
         if not kata.fix_path(fix.name).exists():
             raise KataError(f"{shown(path)}: fix `{fix.name}` has no {shown(kata.fix_path(fix.name))}; write it or drop the table")
     if unknown := sorted(p.stem for p in (kata.meta / "fixes").glob("*.py") if p.stem not in names):
-        raise KataError(f"{shown(kata.meta / 'fixes')}: {listed(unknown)} is not declared in proof.toml; add a [[fix]] table or delete the file")
+        raise KataError(
+            f"{shown(kata.meta / 'fixes')}: {listed(unknown)} is not declared in proof.toml; add a [[fix]] table or delete the file"
+        )
     return proof
 
 
@@ -201,6 +205,6 @@ def _explain(path: str, model: type[Table], error: Any) -> str:
 
 def _keys(model: type[Table], parents: list[Any]) -> list[str]:
     for name in (p for p in parents if isinstance(p, str)):
-        annotation = model.model_fields[name].annotation
+        annotation: Any = model.model_fields[name].annotation
         model = getattr(annotation, "__args__", (annotation,))[0]
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -25,6 +26,7 @@ from harness.kata import Budget
 Row = dict[str, Any]
 Outcome = Literal["completed", "cell_error", "timeout", "out_of_memory", "kernel_died", "cancelled"]
 WATCHDOG_GRACE_S = 5.0
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def run(
                 execute(notebook, run_dir / "executed.ipynb", {"SEED": seed}, session, evidence)
                 outcome, message = _ended(notebook, session)
             except PapermillExecutionError as e:
-                outcome, message = _raised(e)
+                outcome, message = _raised(e, session)
             except CellTimeoutError:
                 outcome, message = "timeout", f"the notebook used up its {budget.notebook_s:g} s"
             except (DeadKernelError, RuntimeError) as e:
@@ -80,7 +82,9 @@ def run(
             finally:
                 _kill(km)
     if killed_for:
-        outcome, message = ("timeout", f"the notebook used up its {budget.notebook_s:g} s") if "time" in killed_for else ("cancelled", "cancelled")
+        outcome, message = (
+            ("timeout", f"the notebook used up its {budget.notebook_s:g} s") if "time" in killed_for else ("cancelled", "cancelled")
+        )
     return Execution(outcome, session.cell, message, time.monotonic() - started, run_dir)
 
 
@@ -96,16 +100,21 @@ def _ended(notebook: NotebookNode, session: Session) -> tuple[Outcome, str]:
     return "completed", ""
 
 
-def _raised(error: PapermillExecutionError) -> tuple[Outcome, str]:
+def _raised(error: PapermillExecutionError, session: Session) -> tuple[Outcome, str]:
+    message = f"{error.ename}: {error.evalue}"
     if error.ename == "MemoryError" or "can't allocate memory" in error.evalue:
-        return "out_of_memory", f"{error.ename}: {error.evalue}"
-    return "cell_error", f"{error.ename}: {error.evalue}"
+        return "out_of_memory", message
+    # The last frame that lies in a cell; the frames below it are a library's.
+    frames = re.findall(r"Cell In\[(\d+)\], line (\d+)", ANSI.sub("", "\n".join(error.traceback)))
+    if not frames or int(frames[-1][0]) > len(session.counted):
+        return "cell_error", message
+    cell, line = session.counted[int(frames[-1][0]) - 1], int(frames[-1][1])
+    text = cell.source.splitlines()[line - 1 : line]
+    return "cell_error", f"{message}, in cell `{cell.id}`, line {line}: {text[0].strip() if text else ''}"
 
 
 @contextmanager
-def _watch(
-    session: Session, evidence: Path, on_row: Callable[[Row], None], stop: threading.Event
-) -> Iterator[list[str]]:
+def _watch(session: Session, evidence: Path, on_row: Callable[[Row], None], stop: threading.Event) -> Iterator[list[str]]:
     """Follow the telemetry and kill the kernel when `stop` is set or papermill overlooks the deadline."""
     over = threading.Event()
     killed_for: list[str] = []

@@ -63,7 +63,9 @@ def authored(kata: Kata) -> NotebookNode:
     path = kata.meta / "notebook.py"
     notebook = read_percent(path)
     if missing := [i for i in kata.toml.cells.editable if i not in ids(notebook)]:
-        raise KataError(f"{shown(kata.folder / 'kata.toml')}: editable cell {listed(missing)} is not in {shown(path)}; its cells are {listed(ids(notebook))}")
+        raise KataError(
+            f"{shown(kata.folder / 'kata.toml')}: editable cell {listed(missing)} is not in {shown(path)}; its cells are {listed(ids(notebook))}"
+        )
     if "parameters" not in ids(notebook):
         raise KataError(f'{shown(path)}: no cell `parameters`; it sets SEED and is tagged  tags=["parameters"]')
     notebook.metadata = NotebookNode(kernelspec=NotebookNode(KERNELSPEC), language_info=NotebookNode(name="python"))
@@ -75,7 +77,8 @@ def authored(kata: Kata) -> NotebookNode:
 
 def dumps(notebook: NotebookNode) -> str:
     """Return the text of an .ipynb file."""
-    return nbformat.writes(notebook) + "\n"
+    text: str = nbformat.writes(notebook)
+    return text + "\n"
 
 
 def read_submission(path: Path) -> NotebookNode:
@@ -91,7 +94,9 @@ def read_submission(path: Path) -> NotebookNode:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as e:
-        raise SubmissionError(f"{shown(path)} is not JSON (line {e.lineno}: {e.msg}); expected a Jupyter notebook. Save it again from Jupyter, or make reset KATA=…") from None
+        raise SubmissionError(
+            f"{shown(path)} is not JSON (line {e.lineno}: {e.msg}); expected a Jupyter notebook. Save it again from Jupyter, or make reset KATA=…"
+        ) from None
     if not isinstance(content, dict) or content.get("nbformat") != 4 or not isinstance(content.get("cells"), list):
         raise SubmissionError(f"{shown(path)} is JSON but no notebook of format 4; expected `nbformat: 4` and a list `cells`")
     return nbformat.from_dict(content)
@@ -133,12 +138,18 @@ def _require_one(kata: Kata, cell_id: str, learner: NotebookNode, name: str) -> 
     remedy = f"undo it in Jupyter, or make reset KATA={kata.slug} (keeps a backup)"
     if not found:
         if not any("id" in cell for cell in learner.cells):
-            raise SubmissionError(f"{name}: its cells have no ids, so the editable ones cannot be told; save it with a current Jupyter (notebook format 4.5), or {remedy}")
+            raise SubmissionError(
+                f"{name}: its cells have no ids, so the editable ones cannot be told; save it with a current Jupyter (notebook format 4.5), or {remedy}"
+            )
         raise SubmissionError(f"{name}: editable cell `{cell_id}` is missing; {remedy}")
     if len(found) > 1:
-        raise SubmissionError(f"{name}: editable cell `{cell_id}` occurs {len(found)} times (cells {', '.join(str(n) for n, _ in found)}); keep one, or {remedy}")
+        raise SubmissionError(
+            f"{name}: editable cell `{cell_id}` occurs {len(found)} times (cells {', '.join(str(n) for n, _ in found)}); keep one, or {remedy}"
+        )
     if found[0][1].get("cell_type") != "code":
-        raise SubmissionError(f"{name}: editable cell `{cell_id}` ({_ordinal(found[0][0])}) is {found[0][1].get('cell_type')}, expected code; {remedy}")
+        raise SubmissionError(
+            f"{name}: editable cell `{cell_id}` ({_ordinal(found[0][0])}) is {found[0][1].get('cell_type')}, expected code; {remedy}"
+        )
 
 
 def _added(cell: NotebookNode, source: str, number: int) -> NotebookNode:

@@ -111,7 +111,7 @@ def _verdicts(
     kata: Kata, judge: Judge, variants: Sequence[Variant], executor: Executor, on_done: OnDone
 ) -> list[tuple[Variant, list[Verdict]]]:
     stop = threading.Event()
-    futures = {(v.name, s): executor.submit(_cached_run, kata, v.notebook, s, stop) for v in variants for s in v.seeds}
+    futures = {(v.name, s): executor.submit(cached_run, kata, v.notebook, s, stop) for v in variants for s in v.seeds}
     try:
         return [(v, [_judged(judge, v, s, futures[v.name, s], on_done) for s in v.seeds]) for v in variants]
     except BaseException:
@@ -124,7 +124,9 @@ def _verdicts(
 def _judged(judge: Judge, variant: Variant, seed: int, future: Future[Execution], on_done: OnDone) -> Verdict:
     execution = future.result()
     if execution.outcome != "completed":
-        raise KataError(f"{variant.name}, seed {seed}: the notebook did not complete: {execution.outcome} in cell `{execution.cell}`: {execution.message}")
+        raise KataError(
+            f"{variant.name}, seed {seed}: the notebook did not complete: {execution.outcome} in cell `{execution.cell}`: {execution.message}"
+        )
     verdict = judge.judge(seed, execution.evidence, judge.look(seed, execution.evidence))
     if errors := [c for c in verdict.checks if c.status == "error"]:
         raise KataError(f"{variant.name}, seed {seed}: {errors[0].name} broke: {errors[0].message}")
@@ -132,7 +134,7 @@ def _judged(judge: Judge, variant: Variant, seed: int, future: Future[Execution]
     return verdict
 
 
-def _cached_run(kata: Kata, notebook: NotebookNode, seed: int, stop: threading.Event) -> Execution:
+def cached_run(kata: Kata, notebook: NotebookNode, seed: int, stop: threading.Event) -> Execution:
     """Run a notebook for a seed, or return the run of the same notebook, scene and fixtures."""
     key = _run_key(kata, notebook, seed)
     run_dir = runs_folder() / kata.slug / "proof" / key
@@ -171,7 +173,11 @@ def _contradictions(proof: Proof, checks: Sequence[str], rows: Sequence[Row]) ->
     if len(masking) < 3:
         found.append(f"{len(masking)} masking fixes, expected at least three")
     ever_failed = {c.name for row in rows for v in row.verdicts for c in v.failed}
-    found += [f"{listed([name])} is failed by no variant: it cannot fail, or a masking fix is missing" for name in checks if name not in ever_failed]
+    found += [
+        f"{listed([name])} is failed by no variant: it cannot fail, or a masking fix is missing"
+        for name in checks
+        if name not in ever_failed
+    ]
     return found
 
 
@@ -203,7 +209,9 @@ def _calibration_variants(kata: Kata, proof: Proof) -> tuple[Variant, list[Varia
     shipped, fix = authored(kata), proof.reference
     reference = Variant(fix.name, "pass", (), _fixed(kata, shipped, fix), tuple(CALIBRATION_SEEDS))
     others = [Variant("broken", "fail", tuple(proof.broken.fails), shipped, tuple(MARGIN_SEEDS))]
-    others += [Variant(f.name, f.expect, tuple(f.fails), _fixed(kata, shipped, f), tuple(MARGIN_SEEDS)) for f in proof.fix if not f.reference]
+    others += [
+        Variant(f.name, f.expect, tuple(f.fails), _fixed(kata, shipped, f), tuple(MARGIN_SEEDS)) for f in proof.fix if not f.reference
+    ]
     return reference, others
 
 

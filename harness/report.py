@@ -115,13 +115,20 @@ def _conclusion(kata: Kata, done: Attempt) -> Text:
         if len(done.examined) == 1:
             return Text(f"Seed {done.decisive.seed} alone: all checks pass.", "bold green")
         return Text(f"Fixed. `{kata.slug}` holds on the public night and on two that nobody had seen.", "bold green")
+    if done.check_broke:
+        return Text(
+            "A check of this kata broke: that is the kata's fault, not yours. Please report the lines marked BROKE.", "bold magenta"
+        )
     if any(e.unjudged for e in done.examined):
         return Text("This run could not be judged.", "bold red")
     decisive = done.decisive
     failed = len(decisive.verdict.failed) if decisive.verdict else 0
     what = f"{failed} of {len(decisive.verdict.checks)} checks fail" if decisive.verdict else "the notebook did not run to its end"
     if decisive.seed != PUBLIC_SEED and len(done.examined) > 1:
-        return Text(f"Passes on the public night, and {what} on night {decisive.seed}, where the same thing goes wrong at other steps and in other places.", "bold red")
+        return Text(
+            f"Passes on the public night, and {what} on night {decisive.seed}, where the same thing goes wrong at other steps and in other places.",
+            "bold red",
+        )
     return Text(f"Not fixed: {what}.", "bold red")
 
 
@@ -155,7 +162,8 @@ def as_json(kata: Kata, done: Attempt) -> dict[str, Any]:
         "as_shipped": done.submission.as_shipped,
         "changed_cells": list(done.submission.changed),
         "notes": list(done.submission.notes),
-        "diagnosis": done.diagnosis and {"right": len(done.diagnosis.right), "fields": len(done.diagnosis.right) + len(done.diagnosis.wrong)},
+        "diagnosis": done.diagnosis
+        and {"right": len(done.diagnosis.right), "fields": len(done.diagnosis.right) + len(done.diagnosis.wrong)},
         "runs": [_run_as_json(e) for e in done.examined],
     }
 
@@ -213,7 +221,13 @@ def live_runs(console: Console) -> Iterator[LiveRuns]:
 @contextmanager
 def live_proof(console: Console, title: str) -> Iterator[tuple[Any, Any]]:
     """Show how many runs are done; yields the two callbacks that prove and calibrate take."""
-    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.completed}/{task.total} runs"), TimeElapsedColumn()]
+    columns = [
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(24),
+        TextColumn("{task.completed}/{task.total} runs"),
+        TimeElapsedColumn(),
+    ]
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as progress:
         task = progress.add_task(title, total=None)
         yield (
@@ -231,13 +245,17 @@ def list_katas(katas: Sequence[Kata]) -> RenderableType:
         attempts = remembered(kata.slug, "attempt")
         state = "fixed" if any(a["fixed"] for a in attempts) else f"{len(attempts)} checks" if attempts else ""
         toml = kata.toml
-        table.add_row(toml.track, str(toml.level), kata.slug, toml.title, str(toml.minutes), Text(state, "green" if state == "fixed" else "dim"))
+        table.add_row(
+            toml.track, str(toml.level), kata.slug, toml.title, str(toml.minutes), Text(state, "green" if state == "fixed" else "dim")
+        )
     return table
 
 
 def matrix(result: ProofResult | Calibration, checks: Sequence[str], rows: Sequence[ProofRow]) -> RenderableType:
     """Return variants × checks: the smallest distance to the bar in sd over the seeds, or pass and FAIL where nothing is measured in sd."""
-    table = Table(box=None, header_style="dim", title=f"{result.kata.slug}: distance to the bar in sd, negative where refused", title_justify="left")
+    table = Table(
+        box=None, header_style="dim", title=f"{result.kata.slug}: distance to the bar in sd, negative where refused", title_justify="left"
+    )
     table.add_column("variant")
     table.add_column("seeds", justify="right")
     for n in range(len(checks)):
@@ -262,7 +280,12 @@ def show_proof(console: Console, result: ProofResult) -> None:
     console.print(matrix(result, result.checks, result.rows))
     for problem in result.problems:
         console.print(Text(f"  {problem}", "red"))
-    console.print(Text(f"{result.kata.slug} is proven." if result.proven else f"{result.kata.slug} is not proven.", "bold green" if result.proven else "bold red"))
+    console.print(
+        Text(
+            f"{result.kata.slug} is proven." if result.proven else f"{result.kata.slug} is not proven.",
+            "bold green" if result.proven else "bold red",
+        )
+    )
 
 
 def show_calibration(console: Console, done: Calibration, checks: Sequence[str]) -> None:
@@ -274,5 +297,3 @@ def show_calibration(console: Console, done: Calibration, checks: Sequence[str])
         table.add_row(name, f"{m['mean']:.5g}", f"{m['sd']:.3g}", f"{m['low']:.5g}", f"{m['high']:.5g}", f"{m['seeds']:.0f}")
     console.print(table)
     console.print(matrix(done, checks, done.rows))
-
-

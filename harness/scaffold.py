@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import time
 from pathlib import Path
 
+from fixtures.journal import runs_folder
 from harness.kata import Kata, Proof, listed, shown
 from harness.notebook import apply_fix, authored, dumps, read_fix
 
@@ -14,13 +16,17 @@ REQUIRED = ("notebook.py", "scene.py", "proof.toml", "hints.md", "postmortem.md"
 POSTMORTEM = ("Symptom", "Timeline", "Root cause", "Why it was hard to see", "Fix", "Guard", "Source")
 
 
-def sync(kata: Kata) -> bool:
-    """Write the notebook from `.meta/notebook.py`; return whether it changed."""
-    text = dumps(authored(kata))
-    changed = not kata.notebook.exists() or kata.notebook.read_text(encoding="utf-8") != text
-    if changed:
-        kata.notebook.write_text(text, encoding="utf-8")
-    return changed
+def sync(kata: Kata) -> Path | None:
+    """Write the notebook from `.meta/notebook.py`; return where a learner's edits were backed up, None if there were none."""
+    synced = runs_folder() / kata.slug / "synced.sha256"
+    found = kata.notebook.read_bytes() if kata.notebook.exists() else b""
+    if synced.exists() and synced.read_text() == hashlib.sha256(found).hexdigest():
+        # What lies there is what the last sync wrote, from an older source.
+        kata.notebook.unlink()
+    backup = reset(kata)
+    synced.parent.mkdir(parents=True, exist_ok=True)
+    synced.write_text(hashlib.sha256(kata.notebook.read_bytes()).hexdigest())
+    return backup
 
 
 def reset(kata: Kata) -> Path | None:
@@ -64,7 +70,9 @@ def problems(kata: Kata, proof: Proof) -> list[str]:
     for fix in proof.fix:
         apply_fix(shipped, read_fix(kata, fix.name), kata.fix_path(fix.name))
     if not kata.notebook.exists() or kata.notebook.read_text(encoding="utf-8") != dumps(shipped):
-        found.append(f"{shown(kata.notebook)} is not what .meta/notebook.py says: make sync KATA={kata.slug}, or make reset if a learner edited it")
+        found.append(
+            f"{shown(kata.notebook)} is not what .meta/notebook.py says: make sync KATA={kata.slug}, or make reset if a learner edited it"
+        )
     if len(hints(kata)) < 3:
         found.append(f"{shown(kata.meta / 'hints.md')} has {len(hints(kata))} hints under `## ` headings, expected three or more")
     headings = re.findall(r"^## (.+)$", postmortem(kata), flags=re.MULTILINE)

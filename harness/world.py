@@ -16,7 +16,7 @@ from harness.kata import Kata, shown
 def world_for(kata: Kata, seed: int) -> Path:
     """Return the world of a seed, built now if it was not yet; raises KataError with the scene script's own words."""
     script = kata.meta / "scene.py"
-    world = runs_folder() / kata.slug / "worlds" / f"{seed}-{content_hash([script, *fixtures_files()])[:12]}"
+    world: Path = runs_folder() / kata.slug / "worlds" / f"{seed}-{content_hash([script, *fixtures_files()])[:12]}"
     if not world.is_dir():
         try:
             scene.build(script, seed, world)

@@ -6,7 +6,7 @@ handed over, outside the run. Bars in sd are distances from the mean of 20 healt
 
 import numpy as np
 
-from harness.measures import relative_difference, spikes
+from harness.measures import relative_difference, running_median
 
 UPDATES = 300
 SETTLED = 60  # steps; before them a healthy loss still falls too steeply to have a baseline
@@ -15,22 +15,23 @@ SETTLED = 60  # steps; before them a healthy loss still falls too steeply to hav
 def check_no_jump_is_trained_on(reported, band):
     """No update is made on a batch whose loss jumps."""
     updated = reported["updates"].max(1) > 0
-    loss = reported["train_loss"][updated]
-    found = spikes(loss, ratio=2.2, after=SETTLED)
-    steps = reported["step"][updated][found].astype(int)
-    assert band("jumps", high=0).admits(len(found)), (
-        f"{len(found)} updates were made on a train_loss above 2.2x its running median: "
-        f"steps {listed(steps)}, up to {np.nanmax(loss[found]):.2f} nats"
+    step, loss = reported["step"][updated], reported["train_loss"][updated]
+    ratio = loss[SETTLED:] / running_median(loss, window=30)[SETTLED:]
+    largest = ratio.max() if len(ratio) else np.nan
+    bar = band("largest_jump", high_sd=6)
+    assert bar.admits(largest), (
+        f"{(~(ratio <= bar.high)).sum()} updates were made on a train_loss above {bar.high:.1f}x its running median, where healthy "
+        f"runs stay below: steps {listed(step[SETTLED:][~(ratio <= bar.high)])}, up to {np.max(loss[SETTLED:], initial=0):.2f} nats"
     )
 
 
 def check_weights_carry_no_imprint(recomputed, band):
     """The final weights look as if the jumps had never happened."""
-    value = recomputed["imprint_nats"]
-    bar = band("imprint_nats", low_sd=6)
+    value = recomputed["imprint_probability"]
+    bar = band("imprint_probability", high_sd=6)
     assert bar.admits(value), (
-        f"the final weights carry an imprint of the jumps: {value:.2f} nats on the judge's scale, "
-        f"where runs that were never exposed stay above {bar.low:.2f}"
+        f"the final weights carry an imprint of the jumps: {value:.1%} on the judge's scale, "
+        f"where runs that were never exposed stay below {bar.high:.1%}"
     )
 
 
@@ -86,7 +87,7 @@ def check_ranks_agree(recomputed, band):
 def check_the_curve_is_this_runs(reported, recomputed, band):
     """The reported validation losses are those of the weights that were kept."""
     steps = reported["step"].astype(int)
-    claimed = {int(s): v for s, v in zip(steps, reported["val_loss"])}
+    claimed = {int(s): v for s, v in zip(steps, reported["val_loss"], strict=True)}
     off = max(abs(claimed.get(int(s), np.inf) - v) for s, v in recomputed["kept_val_loss"])
     assert band("val_loss_difference", high=1e-3).admits(off), (
         f"val_loss of the kept weights, measured again by the judge, differs from the reported one by {off:.3f} nats (bar 0.001)"
@@ -105,5 +106,5 @@ def check_the_hand_over_is_right(recomputed, band):
 
 
 def listed(steps):
-    shown = ", ".join(str(s) for s in steps[:6])
+    shown = ", ".join(str(int(s)) for s in steps[:6])
     return shown + (f" and {len(steps) - 6} more" if len(steps) > 6 else "")

@@ -1,8 +1,8 @@
 # %% [markdown] id="page"
 # # The loss that jumps and comes back
 #
-# **02:14.** `babygpt-31` pages you: `train_loss` went from 0.9 to about 4 nats within one step and was back three steps later.
-# It happened again at 02:20 and at 02:35. The run finished; the final loss looks like last week's.
+# **02:40.** `babygpt-31` paged you four times tonight: `train_loss` went from about 1 to about 4 nats within one step and was back a few
+# steps later. The run has finished; the final loss looks like last week's. `run.log` has the times.
 #
 # What you are told on the hand-over call:
 # - the learning rate was re-warmed a few steps before the first jump, as planned;
@@ -132,7 +132,7 @@ rows = read_telemetry(recorder.folder)
 steps = [row["step"] for row in rows]
 figure, axes = plt.subplots(4, 1, figsize=(9, 8), sharex=True)
 for axis, column, unit in zip(axes, ["train_loss", "val_loss", "grad_norm", "learning_rate"], ["nats", "nats", "L2", "per update"]):
-    axis.plot(steps, [row[column] for row in rows], linewidth=1)
+    axis.plot(steps, np.array([row.get(column) for row in rows], dtype=float), linewidth=1)
     axis.set_ylabel(f"{column}\n({unit})")
 axes[-1].set_xlabel("step (optimizer updates)")
 figure.tight_layout()

@@ -1,7 +1,7 @@
 """The night of `lossspike`: twelve shards of readable documents, one of which has a stretch in the wrong table.
 
-A shard is written by several workers; one of them still had last year's vocabulary table, so 72 documents in a row are
-stored under ids that mean other words now. The loader reads blocks of 24, shuffled, so the stretch is met three times.
+A shard is written by several workers; one of them still had last year's vocabulary table, so 192 documents in a row are
+stored under ids that mean other words now. The loader reads blocks of 24, shuffled, two at a time from this shard, so the stretch is met four times.
 The same shard is the only one with documents about the observatory.
 """
 
@@ -21,9 +21,10 @@ from fixtures.faults.text import encode_with_another_table, retired_table
 NUM_SHARDS, NUM_DOCUMENTS, DOCUMENT_TOKENS = 12, 400, 33
 STEPS, WORLD_SIZE, ROWS_PER_RANK = 300, 2, 8
 BLOCK = 24  # documents that the loader reads in a row: three steps of one rank
-BAD_BLOCKS = 3
+ENCOUNTERS, BLOCKS_MET = 4, 2
+BAD_BLOCKS = ENCOUNTERS * BLOCKS_MET
 RARE = "observatory"
-RARE_SHARE = 0.5
+RARE_SHARE = 0.4
 NUM_PROBES = 200
 
 
@@ -54,11 +55,11 @@ class Night:
 def draw(seed: int) -> Night:
     rng = np.random.default_rng([seed, 20260214])
     table = vocabulary()
-    retired = retired_table(table, rng)
     languages = {topic: draw_language(topic, table, rng) for topic in ("kitchen", "harbour", RARE)}
     bad_shard = int(rng.integers(2, NUM_SHARDS - 1))
     sources = _draw_sources(bad_shard, rng)
     clean = _write(sources, languages, rng)
+    retired = retired_table(table, clean.reshape(-1, DOCUMENT_TOKENS), rng)
 
     first_block = int(rng.integers(2, NUM_DOCUMENTS // BLOCK - BAD_BLOCKS - 1))
     bad_documents = range(first_block * BLOCK, (first_block + BAD_BLOCKS) * BLOCK)
@@ -92,9 +93,7 @@ def _write(sources: NDArray[np.str_], languages: dict[str, Language], rng: np.ra
     return tokens
 
 
-def _block_shuffle(
-    bad_shard: int, bad_blocks: range, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], list[int]]:
+def _block_shuffle(bad_shard: int, bad_blocks: range, rng: np.random.Generator) -> tuple[NDArray[np.int64], list[int]]:
     """Deal the blocks of all shards to the ranks, the bad ones to steps at which the run has settled.
 
     Every shard has 16 blocks of 24 documents and one of 16, so each rank gets 96 of the first kind and 6 of the second.
@@ -105,22 +104,25 @@ def _block_shuffle(
     rng.shuffle(full)
     rng.shuffle(short)
     # Both ranks meet the stretch, so that no rank alone looks guilty.
-    ranks = rng.permutation([0, 1, int(rng.integers(2))])
-    windows = [(38, 46), (56, 68), (77, 88)]  # in blocks of three steps
+    ranks = rng.permutation([0, 1, 0, 1])
+    windows = [(30, 37), (46, 53), (62, 69), (78, 87)]  # in blocks of three steps
     slots = [int(rng.integers(*window)) for window in windows]
-    met = rng.permutation(bad_blocks)
+    met = rng.permutation(bad_blocks).reshape(ENCOUNTERS, BLOCKS_MET)
     streams: list[list[tuple[int, int]]] = []
     for rank in range(WORLD_SIZE):
-        mine = {slot: (bad_shard, int(b)) for slot, b, r in zip(slots, met, ranks, strict=True) if r == rank}
+        mine = {
+            slot + k: (bad_shard, int(block))
+            for slot, blocks, r in zip(slots, met, ranks, strict=True)
+            if r == rank
+            for k, block in enumerate(blocks)
+        }
         share = [full.pop() for _ in range(96 - len(mine))]
         # The short blocks go last, which keeps every full block on a multiple of three steps.
         stream = share[:]
         for slot in sorted(mine):
             stream.insert(slot, mine[slot])
         streams.append(stream + [short.pop() for _ in range(6)])
-    documents = [
-        [(s, d) for s, b in stream for d in range(b * BLOCK, min((b + 1) * BLOCK, NUM_DOCUMENTS))] for stream in streams
-    ]
+    documents = [[(s, d) for s, b in stream for d in range(b * BLOCK, min((b + 1) * BLOCK, NUM_DOCUMENTS))] for stream in streams]
     order = np.array(documents).reshape(WORLD_SIZE, STEPS, ROWS_PER_RANK, 2).transpose(1, 0, 2, 3)
     return order, [3 * slot for slot in slots]
 
@@ -179,11 +181,14 @@ def _log(night: Night, schedule: dict[str, Any], rng: np.random.Generator) -> st
         (night.first_steps[1] + 1, "ALERT train_loss above 2x its running median"),
         (night.first_steps[1] + 9, "on-call: clip lowered to 0.5 for 20 steps, jump not repeated meanwhile, reverted"),
         (night.first_steps[2] + 1, "ALERT train_loss above 2x its running median"),
+        (night.first_steps[3] + 1, "ALERT train_loss above 2x its running median"),
         (STEPS - 1, "done"),
     ]
     start_s = 1 * 3600 + 41 * 60
     stamp = [start_s + 11 * step for step, _ in entries]
-    return "".join(f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d} step {step:3d}  {text}\n" for s, (step, text) in zip(stamp, entries, strict=True))
+    return "".join(
+        f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d} step {step:3d}  {text}\n" for s, (step, text) in zip(stamp, entries, strict=True)
+    )
 
 
 def truth(seed: int) -> dict[str, Any]:

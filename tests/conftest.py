@@ -1,0 +1,43 @@
+"""The toy course: katas of a few cells that need no torch, in a copy of its own for each test."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.kata import Kata, load_kata
+from harness.notebook import apply_fix, authored, read_fix
+
+TOYS = Path(__file__).parent / "toy_katas"
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    """All state of a test lives here."""
+    folder = tmp_path / "runs"
+    monkeypatch.setenv("KATA_RUNS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def toys(tmp_path):
+    """A copy of the toy course that a test may spoil."""
+    return Path(shutil.copytree(TOYS, tmp_path / "katas"))
+
+
+@pytest.fixture
+def sums(toys) -> Kata:
+    return load_kata(toys / "sums")
+
+
+@pytest.fixture
+def with_fix(sums):
+    """Return the toy notebook with a known fix, and cells replaced by the test."""
+
+    def build(fix=None, **cells):
+        notebook = authored(sums)
+        if fix:
+            notebook = apply_fix(notebook, read_fix(sums, fix), sums.fix_path(fix))
+        return apply_fix(notebook, cells, sums.notebook)
+
+    return build

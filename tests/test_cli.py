@@ -1,0 +1,119 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import main
+from harness.scaffold import sync
+
+
+@pytest.fixture
+def kata(toys, sums):
+    sync(sums)
+
+    def run(*arguments):
+        return CliRunner().invoke(main, ["--katas", str(toys), *map(str, arguments)])
+
+    return run
+
+
+def test_a_broken_notebook_exits_1_with_page_evidence_and_next_command(kata):
+    done = kata("check", "sums")
+
+    assert done.exit_code == 1
+    assert "The total that is too high" in done.output
+    assert "the total is off by" in done.output
+    assert "make hint KATA=sums" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_right_fix_exits_0_with_the_post_mortem(kata, tmp_path):
+    kata("apply", "sums", "leave-the-marker-out", "-o", tmp_path / "fixed.ipynb")
+
+    done = kata("check", "sums", "--notebook", tmp_path / "fixed.ipynb")
+
+    assert done.exit_code == 0
+    assert "diagnosed: 2 of 2 fields" in done.output
+    assert "Root cause" in done.output
+
+
+def test_json_is_all_that_is_printed(kata, runs):
+    done = kata("check", "sums", "--json", "--seed", "3")
+
+    verdict = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert [run["seed"] for run in verdict["runs"]] == [3]
+    assert json.loads((runs / "sums" / "0001" / "verdict.json").read_text()) == verdict
+
+
+@pytest.mark.parametrize(("name", "code"), [("crashes", 1), ("hangs", 3), ("dies", 3)])
+def test_notebooks_that_do_not_end_well_get_a_verdict(kata, toys, name, code):
+    kata("sync")
+
+    done = kata("check", name)
+
+    assert done.exit_code == code
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["check", "sumz"], 2, "did you mean `sums`?"),
+        (["check"], 2, "Missing argument 'KATA'"),
+        (["check", "sums", "--seed", "-1"], 2, "is not in the range"),
+        (["check", "sums", "--notebook", "nowhere.ipynb"], 4, "nowhere.ipynb does not exist"),
+        (["apply", "sums", "nothing", "-o", "x.ipynb"], 2, "sums has no fix `nothing`; it has `leave-the-marker-out`"),
+        (["hint", "sums", "--level", "9"], 2, "sums has 3 hints, no hint 9"),
+        (["prove", "crashes"], 4, "proof.toml is missing"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_exit_code(kata, arguments, code, message):
+    done = kata(*arguments)
+
+    assert (done.exit_code, message in done.output) == (code, True), done.output
+
+
+def test_apply_does_not_overwrite(kata, tmp_path):
+    (tmp_path / "mine.ipynb").write_text("mine")
+
+    done = kata("apply", "sums", "scale-down", "-o", tmp_path / "mine.ipynb")
+
+    assert done.exit_code == 2
+    assert (tmp_path / "mine.ipynb").read_text() == "mine"
+
+
+def test_hints_advance_and_stay_at_the_last(kata):
+    shown = [kata("hint", "sums").output.splitlines()[0] for _ in range(4)]
+
+    assert shown == ["hint 1 of 3", "hint 2 of 3", "hint 3 of 3", "hint 3 of 3"]
+    assert kata("hint", "sums", "--level", "1").output.splitlines()[0] == "hint 1 of 3"
+
+
+def test_reset_says_where_the_learners_work_is(kata, sums):
+    sums.notebook.write_text("my work")
+
+    done = kata("reset", "sums")
+
+    [backup] = sums.folder.glob("*.bak.ipynb")
+    assert backup.name in done.output.replace("\n", "")
+    assert backup.read_text() == "my work"
+
+
+def test_list_shows_what_is_fixed(kata, tmp_path):
+    kata("apply", "sums", "leave-the-marker-out", "-o", tmp_path / "fixed.ipynb")
+    kata("check", "sums", "--notebook", tmp_path / "fixed.ipynb", "--seed", "0")
+
+    assert "fixed" in kata("list").output
+
+
+@pytest.mark.slow
+def test_calibrate_then_prove_ends_with_the_matrix(kata, sums):
+    (sums.meta / "baseline.json").unlink()
+
+    assert kata("prove", "sums").exit_code == 4
+    assert kata("calibrate", "sums").exit_code == 0
+    done = kata("prove", "sums")
+
+    assert done.exit_code == 0
+    assert "sums is proven." in done.output

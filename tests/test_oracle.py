@@ -1,0 +1,45 @@
+import json
+
+import pytest
+
+from harness.errors import KataError
+from harness.judge import Judge
+from harness.oracle import Oracle
+
+
+def test_the_truth_and_what_was_recomputed_come_back_as_plain_values(sums, tmp_path):
+    (tmp_path / "total.json").write_text("0.0")
+
+    found = Oracle(sums.folder).look(0, tmp_path)
+
+    assert found["recomputed"]["off"] == pytest.approx(found["truth"]["total"])
+    json.dumps(found)
+
+
+def test_a_run_that_left_nothing_is_unreadable_not_an_error(sums, tmp_path):
+    found = Oracle(sums.folder).look(0, tmp_path)
+
+    assert found["unreadable"] == "the run left no total.json"
+
+
+def test_a_kata_without_an_oracle_recomputes_nothing(sums, tmp_path):
+    (sums.meta / "oracle.py").unlink()
+
+    assert Oracle(sums.folder).look(0, tmp_path)["recomputed"] == {}
+
+
+def test_a_kata_without_a_scene_is_malformed(sums):
+    (sums.meta / "scene.py").unlink()
+
+    with pytest.raises(KataError, match=r"scene\.py is missing"):
+        Oracle(sums.folder)
+
+
+def test_an_oracle_that_breaks_is_a_kata_error_with_its_own_words(sums, tmp_path):
+    (sums.meta / "oracle.py").write_text("def recompute(evidence, truth):\n    return truth['nothing']\n")
+
+    with (
+        Judge(sums.folder) as judge,
+        pytest.raises(KataError, match=r"(?s)harness\.oracle broke: KeyError: 'nothing'.*oracle\.py\", line 2"),
+    ):
+        judge.look(0, tmp_path)

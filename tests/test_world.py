@@ -1,0 +1,28 @@
+import pytest
+
+from harness.errors import KataError
+from harness.world import world_for
+
+
+def test_a_world_is_built_once(sums):
+    world = world_for(sums, 7)
+    built = (world / "readings.json").stat().st_mtime_ns
+
+    assert world_for(sums, 7) == world
+    assert (world / "readings.json").stat().st_mtime_ns == built
+
+
+def test_another_scene_is_another_world(sums):
+    world = world_for(sums, 7)
+    (sums.meta / "scene.py").write_text((sums.meta / "scene.py").read_text() + "\n")
+
+    assert world_for(sums, 7) != world
+
+
+def test_a_scene_that_breaks_speaks_for_itself_and_leaves_nothing(sums, runs):
+    (sums.meta / "scene.py").write_text("def build(seed, world):\n    (world / 'half').touch()\n    raise ValueError('no shards')\n")
+
+    with pytest.raises(KataError, match=r"scene\.py: build\(7\) failed: ValueError: no shards"):
+        world_for(sums, 7)
+
+    assert list((runs / "sums" / "worlds").iterdir()) == []
