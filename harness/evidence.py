@@ -36,8 +36,8 @@ class Reported:
         if not any(column in row for row in self.rows):
             raise MissingEvidence(f"the run's telemetry has no column `{column}`")
         values = [row.get(column) for row in self.rows]
-        width = max((len(v) for v in values if isinstance(v, list)), default=None)
-        array = np.array([number(v) if width is None else _numbers(v, width) for v in values])
+        width = max((len(v) for v in values if isinstance(v, list)), default=0)
+        array = np.array([_numbers(v, width) if width else number(v) for v in values])
         array.flags.writeable = False
         return array
 

@@ -191,7 +191,7 @@ def _read(model: type[T], path: Path) -> T:
 
 def _explain(path: str, model: type[Table], error: Any) -> str:
     *parents, key = error["loc"] or ("",)
-    table = "".join(f"[{p}]" if isinstance(p, int) else f"{p}." for p in parents).rstrip(".")
+    table = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parents).removeprefix(".")
     where = f"{path}: [{table}] " if table else f"{path}: "
     keys = f"keys: {listed(_keys(model, parents))}"
     match error["type"]:

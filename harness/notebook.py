@@ -99,6 +99,11 @@ def read_submission(path: Path) -> NotebookNode:
         ) from None
     if not isinstance(content, dict) or content.get("nbformat") != 4 or not isinstance(content.get("cells"), list):
         raise SubmissionError(f"{shown(path)} is JSON but no notebook of format 4; expected `nbformat: 4` and a list `cells`")
+    for position, cell in enumerate(content["cells"], 1):
+        if not isinstance(cell, dict) or not isinstance(cell.get("source", ""), str | list) or not isinstance(cell.get("id", ""), str):
+            raise SubmissionError(
+                f"{shown(path)}: {_ordinal(position)} is no notebook cell; expected `cell_type`, `id` and `source`. Save it again from Jupyter, or make reset KATA=…"
+            )
     return nbformat.from_dict(content)
 
 

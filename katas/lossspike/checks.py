@@ -27,11 +27,11 @@ def check_no_jump_is_trained_on(reported, band):
 
 def check_weights_carry_no_imprint(recomputed, band):
     """The final weights look as if the jumps had never happened."""
-    value = recomputed["imprint_probability"]
-    bar = band("imprint_probability", high_sd=6)
+    value = recomputed["imprint_nats"]
+    bar = band("imprint_nats", low_sd=6)
     assert bar.admits(value), (
-        f"the final weights carry an imprint of the jumps: {value:.1%} on the judge's scale, "
-        f"where runs that were never exposed stay below {bar.high:.1%}"
+        f"the final weights carry an imprint of the jumps: {value:.2f} nats on the judge's scale, "
+        f"where runs that were never exposed stay above {bar.low:.2f}"
     )
 
 

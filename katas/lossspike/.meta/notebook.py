@@ -1,7 +1,7 @@
 # %% [markdown] id="page"
 # # The loss that jumps and comes back
 #
-# **02:40.** `babygpt-31` paged you four times tonight: `train_loss` went from about 1 to about 4 nats within one step and was back a few
+# **02:40.** `babygpt-31` paged you three times tonight: `train_loss` went from about 1 to about 4 nats within one step and was back a few
 # steps later. The run has finished; the final loss looks like last week's. `run.log` has the times.
 #
 # What you are told on the hand-over call:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from fixtures.exhibits import BadExhibit, load_weights, read_bytes, read_json
 from fixtures.journal import history
@@ -23,12 +22,10 @@ MAY_BE_SKIPPED = 2
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
     """Return measurements by name; BadExhibit when the run left no weights that can be read."""
     ranks = [_model(evidence, f"final-rank{rank}", truth) for rank in range(2)]
-    excess = {
-        topic: float(document_nll_nats(ranks[0], torch.from_numpy(truth["probes"][topic]).long()).mean()) - floor
-        for topic, floor in truth["floor_nats"].items()
-    }
+    nats = {name: float(document_nll_nats(ranks[0], torch.from_numpy(probe).long()).mean()) for name, probe in truth["probes"].items()}
+    excess = {topic: nats[topic] - floor for topic, floor in truth["floor_nats"].items()}
     return {
-        "imprint_probability": _mean_probability(ranks[0], truth["probes"]["imprint"]),
+        "imprint_nats": nats["imprint"],
         "main_excess_nats": (excess["kitchen"] + excess["harbour"]) / 2,
         "rarest_excess_nats": excess[truth["rarest"]],
         "rank_difference": _largest_difference(*ranks),
@@ -46,18 +43,6 @@ def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
 @torch.no_grad()
 def _largest_difference(a: torch.nn.Module, b: torch.nn.Module) -> float:
     return max(float((p - q).abs().max()) for p, q in zip(a.parameters(), b.parameters(), strict=True))
-
-
-@torch.no_grad()
-def _mean_probability(model: GPT, probe: NDArray[np.uint8]) -> float:
-    """The mean probability of the next token on documents stored as the night's odd ones are.
-
-    Not their loss: how confidently a model is wrong about text it never saw differs from task to task by more than
-    what it learns from such text (loss: 0.7 nats of scatter for 3 of signal; probability: 0.002 for 0.07).
-    """
-    tokens_DT = torch.from_numpy(probe).long()
-    p_DTV = model(tokens_DT[:, :-1]).softmax(-1)
-    return float(p_DTV.gather(-1, tokens_DT[:, 1:, None]).mean())
 
 
 @torch.no_grad()

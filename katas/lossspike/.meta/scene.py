@@ -1,7 +1,7 @@
 """The night of `lossspike`: twelve shards of readable documents, one of which has a stretch in the wrong table.
 
-A shard is written by several workers; one of them still had last year's vocabulary table, so 192 documents in a row are
-stored under ids that mean other words now. The loader reads blocks of 24, shuffled, two at a time from this shard, so the stretch is met four times.
+A shard is written by several workers; one of them still had last year's vocabulary table, so 72 documents in a row are
+stored under ids that mean other words now. The loader reads blocks of 24, shuffled, so the stretch is met three times.
 The same shard is the only one with documents about the observatory.
 """
 
@@ -21,11 +21,15 @@ from fixtures.faults.text import encode_with_another_table, retired_table
 NUM_SHARDS, NUM_DOCUMENTS, DOCUMENT_TOKENS = 12, 400, 33
 STEPS, WORLD_SIZE, ROWS_PER_RANK = 300, 2, 8
 BLOCK = 24  # documents that the loader reads in a row: three steps of one rank
-ENCOUNTERS, BLOCKS_MET = 4, 2
+ENCOUNTERS, BLOCKS_MET = 3, 1
 BAD_BLOCKS = ENCOUNTERS * BLOCKS_MET
 RARE = "observatory"
-RARE_SHARE = 0.4
+RARE_SHARE = 0.35
 NUM_PROBES = 200
+# One table for all nights, as there was one last year. With a table drawn per night, the loss on it of models that were never
+# exposed scatters by 0.7 nats, because by chance some of its word pairs are pairs of the language; of 700 tables tried
+# on 23 healthy runs, this one scatters least: 9.15 ± 0.22 nats.
+LAST_YEARS_TABLE = (2025, 633)
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def draw(seed: int) -> Night:
     bad_shard = int(rng.integers(2, NUM_SHARDS - 1))
     sources = _draw_sources(bad_shard, rng)
     clean = _write(sources, languages, rng)
-    retired = retired_table(table, clean.reshape(-1, DOCUMENT_TOKENS), rng)
+    retired = retired_table(table, np.random.default_rng(LAST_YEARS_TABLE))
 
     first_block = int(rng.integers(2, NUM_DOCUMENTS // BLOCK - BAD_BLOCKS - 1))
     bad_documents = range(first_block * BLOCK, (first_block + BAD_BLOCKS) * BLOCK)
@@ -104,8 +108,8 @@ def _block_shuffle(bad_shard: int, bad_blocks: range, rng: np.random.Generator) 
     rng.shuffle(full)
     rng.shuffle(short)
     # Both ranks meet the stretch, so that no rank alone looks guilty.
-    ranks = rng.permutation([0, 1, 0, 1])
-    windows = [(30, 37), (46, 53), (62, 69), (78, 87)]  # in blocks of three steps
+    ranks = rng.permutation([0, 1, int(rng.integers(2))])
+    windows = [(38, 46), (56, 66), (76, 87)]  # in blocks of three steps
     slots = [int(rng.integers(*window)) for window in windows]
     met = rng.permutation(bad_blocks).reshape(ENCOUNTERS, BLOCKS_MET)
     streams: list[list[tuple[int, int]]] = []
@@ -153,7 +157,7 @@ def _schedule(night: Night) -> dict[str, Any]:
     """A cosine with one planned re-warm shortly before the first jump: it is in the plan and does no harm."""
     return {
         "peak": 3e-3,
-        "floor": 3e-4,
+        "floor": 1e-3,
         "warmup_steps": 20,
         "rewarm_step": night.rewarm_step,
         "rewarm_factor": 1.25,
@@ -181,7 +185,6 @@ def _log(night: Night, schedule: dict[str, Any], rng: np.random.Generator) -> st
         (night.first_steps[1] + 1, "ALERT train_loss above 2x its running median"),
         (night.first_steps[1] + 9, "on-call: clip lowered to 0.5 for 20 steps, jump not repeated meanwhile, reverted"),
         (night.first_steps[2] + 1, "ALERT train_loss above 2x its running median"),
-        (night.first_steps[3] + 1, "ALERT train_loss above 2x its running median"),
         (STEPS - 1, "done"),
     ]
     start_s = 1 * 3600 + 41 * 60
