@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from fixtures.exhibits import BadExhibit, load_weights, read_bytes, read_json
@@ -47,14 +46,13 @@ def _largest_difference(a: torch.nn.Module, b: torch.nn.Module) -> float:
 
 @torch.no_grad()
 def _kept_val_loss(evidence: Path, truth: dict[str, Any]) -> list[tuple[int, float]]:
-    """Two of the kept steps that count, drawn now that the kernel is dead, with their validation loss."""
+    """The kept steps that count, with the validation loss of their weights."""
     validation = torch.from_numpy(truth["validation"]).long()
     kept = [row["step"] for row in history(read_bytes(evidence, "telemetry.jsonl")) if row["step"] in KEPT]
     if len(kept) < len(KEPT) - MAY_BE_SKIPPED:
         return [(KEPT[0], math.nan)]
-    drawn = sorted(int(s) for s in np.random.default_rng().choice(kept, 2, replace=False))
-    losses = [float(next_token_loss(_model(evidence, f"weights-{step:06d}", truth), validation)) for step in drawn]
-    return list(zip(drawn, losses, strict=True))
+    losses = [float(next_token_loss(_model(evidence, f"weights-{step:06d}", truth), validation)) for step in kept]
+    return list(zip(kept, losses, strict=True))
 
 
 def _coverage(evidence: Path, truth: dict[str, Any]) -> float:
