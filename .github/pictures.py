@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
 from fixtures.journal import read_telemetry
+from harness.cage import find_cage
 from harness.kata import load_kata
 from harness.notebook import apply_fix, authored, read_fix
-from harness.proof import cached_run
+from harness.variants import Bench, cached_run
 
 HERE = Path(__file__).parent
 INK = "#888888"  # readable on GitHub's light and dark page
@@ -18,12 +20,13 @@ INK = "#888888"  # readable on GitHub's light and dark page
 
 def main() -> None:
     kata = load_kata(HERE.parent / "katas" / "lossspike")
+    bench = Bench(kata, ThreadPoolExecutor(1), find_cage())
     shipped = authored(kata)
     fixed = apply_fix(shipped, read_fix(kata, "quarantine-by-hash"), kata.fix_path("quarantine-by-hash"))
     runs = {"as shipped": (shipped, "#D55E00"), "repaired": (fixed, "#0072B2")}
     figure, (loss, norm) = plt.subplots(2, 1, figsize=(9, 4.2), sharex=True, height_ratios=[2, 1])
     for label, (notebook, colour) in runs.items():
-        rows = read_telemetry(cached_run(kata, notebook, 0, threading.Event()).evidence)
+        rows = read_telemetry(cached_run(bench, notebook, 0, threading.Event()).evidence)
         steps = [row["step"] for row in rows]
         loss.plot(steps, [row["train_loss"] for row in rows], color=colour, linewidth=1.2, label=label)
         norm.plot(steps, [row.get("grad_norm") for row in rows], color=colour, linewidth=1)

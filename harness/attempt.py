@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbformat import NotebookNode
-
 from fixtures.journal import runs_folder
-from harness.judge import Diagnosis, Judge, Verdict
+from harness.cage import Cage, find_cage
+from harness.examine import Examined, OnRow, examine
+from harness.judge import Diagnosis, Judge
 from harness.kata import Kata
-from harness.kernel import Execution, Row, run
 from harness.logbook import remember, remembered
-from harness.notebook import Submission, without_outputs
-from harness.world import world_for
+from harness.notebook import Submission
+from harness.premise import PUBLIC_SEED, Premise
 
-PUBLIC_SEED = 0
 HIDDEN_SEEDS = 2
 FIRST_HIDDEN_SEED = 1000
 """Seeds 0-9 are practice worlds; hidden seeds are drawn far above them."""
-
-OnRow = Callable[[int, Row], None]
-
-
-@dataclass(frozen=True)
-class Examined:
-    """One run of a notebook and what the judge found; no verdict when it could not be judged."""
-
-    seed: int
-    execution: Execution
-    verdict: Verdict | None
-
-    @property
-    def fixed(self) -> bool:
-        return self.verdict is not None and self.verdict.fixed
-
-    @property
-    def unjudged(self) -> bool:
-        return self.verdict is None and self.execution.outcome != "cell_error"
 
 
 @dataclass(frozen=True)
@@ -54,6 +32,9 @@ class Attempt:
     examined: tuple[Examined, ...]
     """In the order in which they were run; the public seed first."""
     attempts_before: int
+    cage: Cage
+    not_judged: str
+    """Why this machine cannot judge the kata; empty when it can."""
 
     @property
     def fixed(self) -> bool:
@@ -78,7 +59,7 @@ class Attempt:
     def exit_code(self) -> int:
         if self.check_broke:
             return 4
-        if any(e.unjudged for e in self.examined):
+        if self.not_judged or any(e.unjudged for e in self.examined):
             return 3
         return 0 if self.fixed else 1
 
@@ -89,54 +70,30 @@ def attempt(kata: Kata, submission: Submission, *, seed: int | None, on_row: OnR
     on_seeds is told which seeds start running, on_row each telemetry row with its seed.
     """
     number, folder = _new_run(kata)
-    with Judge(kata.folder) as judge, ThreadPoolExecutor(HIDDEN_SEEDS) as pool:
-        first = [PUBLIC_SEED if seed is None else seed]
-        rounds = [first] if seed is not None else [first, _draw_hidden()]
+    cage = find_cage()
+    # Two at a time: the hidden seeds side by side, or the public one beside the premise.
+    with Judge(kata.folder) as judge, ThreadPoolExecutor(HIDDEN_SEEDS) as pool, Premise(kata, cage, pool) as premise:
+        rounds = [[seed]] if seed is not None else [[PUBLIC_SEED], _draw_hidden()]
         examined: list[Examined] = []
         for seeds in rounds:
             on_seeds(seeds)
-            examined += examine(kata, judge, submission.notebook, seeds, folder, pool, on_row)
+            if submission.as_shipped:
+                premise.prepare("reference")
+            examined += examine(kata, judge, submission.notebook, seeds, folder, cage, pool, on_row)
             if not examined[0].fixed:
                 break
-    done = Attempt(number, folder, submission, tuple(examined), len(remembered(kata.slug, "attempt")))
+        why_not = _why_not_judged(premise, judge, submission, examined)
+    done = Attempt(number, folder, submission, tuple(examined), len(remembered(kata.slug, "attempt")), cage, why_not)
     _remember(kata, done)
     return done
 
 
-def examine(
-    kata: Kata, judge: Judge, notebook: NotebookNode, seeds: Sequence[int], folder: Path, executor: Executor, on_row: OnRow
-) -> list[Examined]:
-    """Run a notebook for several seeds side by side and judge them when the last kernel is dead."""
-    stop = threading.Event()
-    futures = [executor.submit(run_seed, kata, notebook, seed, folder / f"seed-{seed}", on_row, stop) for seed in seeds]
-    try:
-        executions = [future.result() for future in futures]
-    except BaseException:
-        stop.set()
-        raise
-    # The truth of a seed is made only now: no kernel lives that could read it.
-    return [judge_execution(judge, seed, execution) for seed, execution in zip(seeds, executions, strict=True)]
-
-
-def run_seed(kata: Kata, notebook: NotebookNode, seed: int, run_dir: Path, on_row: OnRow, stop: threading.Event) -> Execution:
-    """Run a notebook in the world of one seed."""
-    return run(
-        without_outputs(notebook),
-        run_dir,
-        seed=seed,
-        world=world_for(kata, seed),
-        budget=kata.toml.budget,
-        on_row=lambda row: on_row(seed, row),
-        stop=stop,
-    )
-
-
-def judge_execution(judge: Judge, seed: int, execution: Execution) -> Examined:
-    """Judge a finished run; one that did not complete has no verdict."""
-    if execution.outcome != "completed":
-        return Examined(seed, execution, None)
-    findings = judge.look(seed, execution.evidence)
-    return Examined(seed, execution, judge.judge(seed, execution.evidence, findings))
+def _why_not_judged(premise: Premise, judge: Judge, submission: Submission, examined: Sequence[Examined]) -> str:
+    """Why a failure is not the learner's: the premise does not hold on this machine. Empty for whatever can be judged."""
+    if not any(e.verdict and not e.fixed for e in examined):
+        return ""
+    shipped = examined[0] if submission.as_shipped and examined[0].seed == PUBLIC_SEED else None
+    return premise.failure(judge, shipped)
 
 
 def _draw_hidden() -> list[int]:

@@ -18,10 +18,13 @@ from rich.markdown import Markdown
 from fixtures.journal import REPOSITORY
 from harness import attempt as attempts
 from harness import proof, report, scaffold
+from harness.cage import find_cage
+from harness.calibrate import calibrate as measure
 from harness.errors import EnvironmentNotReady, LabError, UsageError
 from harness.kata import Kata, all_katas, find_kata, listed, load_proof, shown
 from harness.logbook import remember, remembered
 from harness.notebook import apply_fix, authored, dumps, read_fix, read_submission, submit
+from harness.variants import Bench
 
 
 def _default_jobs() -> int:
@@ -171,7 +174,7 @@ def prove(katas: Path, names: tuple[str, ...], jobs: int) -> None:
     unproven = []
     for kata in _chosen(katas, names):
         with _runs_in_parallel(jobs) as pool, report.live_proof(console, kata.slug) as (on_plan, on_done):
-            result = proof.prove(kata, pool, on_plan, on_done)
+            result = proof.prove(Bench(kata, pool, find_cage()), on_plan, on_done)
         report.show_proof(console, result)
         if not result.proven:
             unproven.append(kata.slug)
@@ -186,7 +189,7 @@ def calibrate(katas: Path, name: str, jobs: int) -> None:
     """Measure the reference fix on 20 seeds and every other on 5, and write the bands (for instructors)."""
     kata, console = find_kata(name, katas), Console()
     with _runs_in_parallel(jobs) as pool, report.live_proof(console, f"calibrate {kata.slug}") as (on_plan, on_done):
-        done = proof.calibrate(kata, pool, on_plan, on_done)
+        done = measure(Bench(kata, pool, find_cage()), on_plan, on_done)
     report.show_calibration(console, done, scaffold.check_names(kata))
     click.echo(f"{shown(kata.meta / 'baseline.json')} is written; now make prove KATA={kata.slug}")
 

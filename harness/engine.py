@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import nbformat
 import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -20,6 +21,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
 ENGINE = "lab"
+MAX_OUTPUT_CHARS = 5_000_000
 
 
 @dataclass
@@ -38,6 +40,8 @@ class Session:
     """Ids of the cells that ran to their end."""
     counted: list[NotebookNode] = field(default_factory=list)
     """Code cells in the order in which they were started: IPython's In[1], In[2], …"""
+    output_chars: int = 0
+    """What the cells have printed and shown so far."""
 
     def seconds_left(self, cell: NotebookNode | None = None) -> float:
         # nbclient takes 0 for "no limit".
@@ -53,24 +57,53 @@ class Session:
             self.finished.append(cell.id)
 
 
+class CappedClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
+    """papermill's client, which keeps at most MAX_OUTPUT_CHARS of what a notebook prints and shows."""
+
+    def __init__(self, nb_man: Any, session: Session, **traits: Any) -> None:
+        super().__init__(nb_man, **traits)
+        self._session = session
+
+    def output(self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
+        """Take an output message; past the cap it is dropped, and the cell says so once."""
+        before = self._session.output_chars
+        self._session.output_chars += _length(msg["content"])
+        if self._session.output_chars <= MAX_OUTPUT_CHARS or msg["msg_type"] == "error":
+            return super().output(outs, msg, display_id, cell_index)
+        if before <= MAX_OUTPUT_CHARS:
+            outs.append(
+                nbformat.v4.new_output("stream", text=f"[output cut off here: the notebook printed over {MAX_OUTPUT_CHARS} characters]\n")
+            )
+        return None
+
+
+def _length(content: dict[str, Any]) -> int:
+    return len(content.get("text", "")) + sum(len(str(value)) for value in content.get("data", {}).values())
+
+
 class LabEngine(Engine):  # type: ignore[misc]  # papermill has no types
     """papermill's nbclient engine with a session instead of a kernel name."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *, session: Session, **kwargs: Any) -> None:
-        PapermillNotebookClient(
+        client = CappedClient(
             nb_man,
+            session,
             km=session.km,
             timeout_func=session.seconds_left,
             startup_timeout=60,
-            # What a run leaves is on disk when its last cell ends; a graceful end would interrupt the kernel first.
-            shutdown_kernel="immediate",
             raise_on_iopub_timeout=False,
             iopub_timeout=10,
             resources=kwargs["resources"],
             on_cell_start=session.on_start,
             on_cell_executed=session.on_end,
-        ).execute(env=session.env, stdout=session.log, stderr=session.log, cleanup_kc=True)
+        )
+        try:
+            # Not cleanup_kc=True: nbclient would kill the kernel's whole process group, with the parent that sweeps up after it.
+            client.execute(env=session.env, stdout=session.log, stderr=session.log, cleanup_kc=False)
+        finally:
+            if client.kc is not None:
+                client.kc.stop_channels()
 
 
 def kernel_manager(argv: list[str], sockets: Path) -> AsyncKernelManager:
@@ -94,19 +127,22 @@ def socket_folder() -> tempfile.TemporaryDirectory[str]:
 def execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any], session: Session, cwd: Path) -> None:
     """Run a notebook with papermill; raises what papermill and nbclient raise."""
     papermill_engines.register(ENGINE, LabEngine)
-    with _own_event_loop():
-        _execute(notebook, output, parameters, session, cwd)
+    with _own_event_loop() as loop:
+        try:
+            _execute(notebook, output, parameters, session, cwd)
+        finally:
+            loop.run_until_complete(session.km.cleanup_resources())
 
 
 @contextmanager
-def _own_event_loop() -> Iterator[None]:
+def _own_event_loop() -> Iterator[asyncio.AbstractEventLoop]:
     """Close the loop that nbclient makes for this thread, and end what a dead kernel left waiting in it.
 
     nbclient leaves one behind for each notebook: a long `prove` would run out of file descriptors.
     """
     loop = ensure_event_loop()
     try:
-        yield
+        yield loop
     finally:
         waiting = asyncio.all_tasks(loop)
         for task in waiting:

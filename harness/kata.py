@@ -82,6 +82,10 @@ class Proof(Table):
     source: list[str] = Field(min_length=1)
     giveaways: list[str] = Field(min_length=1)
     """Words that no learner-visible text may contain: title, checks, page, first hint."""
+    reported: list[str] = ["telemetry.jsonl"]
+    """Patterns of the files that only say something about the run; the perfect liar forges them."""
+    not_bit_identical: str = ""
+    """Why the same seed does not give the same bits twice; empty when it does."""
     broken: Broken
     fix: list[Fix]
 

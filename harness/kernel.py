@@ -6,26 +6,34 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import nbformat
+import psutil
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
+from harness.cage import Cage
 from harness.engine import Session, execute, kernel_manager, socket_folder
 from harness.kata import Budget
 
 Row = dict[str, Any]
-Outcome = Literal["completed", "cell_error", "timeout", "out_of_memory", "kernel_died", "cancelled"]
+Outcome = Literal["completed", "cell_error", "timeout", "out_of_memory", "out_of_disk", "kernel_died", "cancelled"]
 WATCHDOG_GRACE_S = 5.0
+LOOK_EVERY_S = 0.1
+MEASURE_EVERY_S = 0.5
+MAX_EVIDENCE_GIB = 1.0
+MAX_EVIDENCE_FILES = 10_000
+SWEEP_S = 3.0
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -39,6 +47,8 @@ class Execution:
     message: str
     """One line about a run that did not complete; empty otherwise."""
     elapsed_s: float
+    peak_memory_gib: float
+    """Resident memory of the kernel and all that it started, at its highest, measured twice a second."""
     run_dir: Path
     """Holds input.ipynb, executed.ipynb and `evidence`, which the kernel wrote."""
 
@@ -47,50 +57,61 @@ class Execution:
         return self.run_dir / "evidence"
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a notebook runs and what it may use there."""
+
+    cage: Cage
+    katas: Path
+    """The folder of katas whose answers are kept from it."""
+    world: Path
+    run_dir: Path
+    budget: Budget
+
+
 def run(
     notebook: NotebookNode,
-    run_dir: Path,
+    place: Place,
     *,
     seed: int,
-    world: Path,
-    budget: Budget,
     on_row: Callable[[Row], None] = lambda row: None,
     stop: threading.Event | None = None,
 ) -> Execution:
-    """Run `notebook` for `seed` and wait for its end.
+    """Run `notebook` for `seed` and wait for its end, and for the end of everything that it started.
 
     on_row is called, from another thread, with each telemetry row as it is written. Setting `stop` kills the kernel.
     """
-    evidence = run_dir / "evidence"
+    evidence, budget = place.run_dir / "evidence", place.budget
     evidence.mkdir(parents=True)
-    nbformat.write(notebook, run_dir / "input.ipynb")
+    nbformat.write(notebook, place.run_dir / "input.ipynb")
     started = time.monotonic()
-    with socket_folder() as sockets, (run_dir / "kernel.log").open("wb") as log:
-        km = kernel_manager([sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], Path(sockets))
-        session = Session(km, _environment(evidence, world), log, started + budget.notebook_s)
-        with _watch(session, evidence, on_row, stop or threading.Event()) as killed_for:
-            try:
-                execute(notebook, run_dir / "executed.ipynb", {"SEED": seed}, session, evidence)
-                outcome, message = _ended(notebook, session)
-            except PapermillExecutionError as e:
-                outcome, message = _raised(e, session)
-            except CellTimeoutError:
-                outcome, message = "timeout", f"the notebook used up its {budget.notebook_s:g} s"
-            except (DeadKernelError, RuntimeError) as e:
-                # RuntimeError: the kernel died before it answered for the first time.
-                outcome, message = "kernel_died", f"the kernel died ({str(e).splitlines()[0] if str(e) else type(e).__name__})"
-            finally:
-                _kill(km)
-    if killed_for:
-        outcome, message = (
-            ("timeout", f"the notebook used up its {budget.notebook_s:g} s") if "time" in killed_for else ("cancelled", "cancelled")
-        )
-    return Execution(outcome, session.cell, message, time.monotonic() - started, run_dir)
+    with socket_folder() as sockets, (place.run_dir / "kernel.log").open("wb") as log:
+        scratch = Path(sockets)
+        km = kernel_manager(place.cage.argv(budget, place.katas, evidence, place.world, scratch), scratch)
+        session = Session(km, place.cage.environment(evidence, place.world, scratch), log, started + budget.notebook_s)
+        watch = _Watch(session, evidence, budget, place.cage.caged, stop or threading.Event(), on_row)
+        with watch:
+            outcome, message = _executed(notebook, place, session, seed)
+    if watch.killed_for:
+        outcome, message = watch.killed_for
+    return Execution(outcome, session.cell, message, time.monotonic() - started, round(watch.peak_memory_gib, 3), place.run_dir)
 
 
-def _environment(evidence: Path, world: Path) -> dict[str, str]:
-    own = {"KATA_RUN": str(evidence), "KATA_WORLD": str(world), "IPYTHONDIR": str(evidence / ".ipython")}
-    return os.environ | own | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+def _executed(notebook: NotebookNode, place: Place, session: Session, seed: int) -> tuple[Outcome, str]:
+    try:
+        execute(notebook, place.run_dir / "executed.ipynb", {"SEED": seed}, session, place.run_dir / "evidence")
+        return _ended(notebook, session)
+    except PapermillExecutionError as e:
+        return _raised(e, session)
+    except CellTimeoutError:
+        return "timeout", _too_late(place.budget)
+    except (DeadKernelError, RuntimeError) as e:
+        # RuntimeError: the kernel died before it answered for the first time.
+        return "kernel_died", f"the kernel died ({str(e).splitlines()[0] if str(e) else type(e).__name__})"
+
+
+def _too_late(budget: Budget) -> str:
+    return f"the notebook used up its {budget.notebook_s:g} s"
 
 
 def _ended(notebook: NotebookNode, session: Session) -> tuple[Outcome, str]:
@@ -113,29 +134,90 @@ def _raised(error: PapermillExecutionError, session: Session) -> tuple[Outcome, 
     return "cell_error", f"{message}, in cell `{cell.id}`, line {line}: {text[0].strip() if text else ''}"
 
 
-@contextmanager
-def _watch(session: Session, evidence: Path, on_row: Callable[[Row], None], stop: threading.Event) -> Iterator[list[str]]:
-    """Follow the telemetry and kill the kernel when `stop` is set or papermill overlooks the deadline."""
-    over = threading.Event()
-    killed_for: list[str] = []
+class _Watch:
+    """Follows a run from a thread of its own: telemetry, memory, disk and the deadline, which papermill may overlook."""
 
-    def follow() -> None:
-        tail = _Tail(evidence / "telemetry.jsonl")
-        while not over.wait(0.1):
+    def __init__(
+        self, session: Session, evidence: Path, budget: Budget, caged: bool, stop: threading.Event, on_row: Callable[[Row], None]
+    ) -> None:
+        self.killed_for: tuple[Outcome, str] | None = None
+        self.peak_memory_gib = 0.0
+        self._session, self._evidence, self._budget, self._caged = session, evidence, budget, caged
+        self._stop, self._on_row = stop, on_row
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self._thread.join()
+        # Passing km= makes nbclient leave the kernel alive after success, so it ends here in any case.
+        _end(self._session.km, self._caged)
+
+    def _follow(self) -> None:
+        tail = _Tail(self._evidence / "telemetry.jsonl")
+        looks = 0
+        while not self._over.wait(LOOK_EVERY_S):
             for row in tail.new_rows():
-                on_row(row)
-            late = time.monotonic() > session.deadline + WATCHDOG_GRACE_S
-            if (stop.is_set() or late) and not killed_for:
-                killed_for.append("time" if late else "stop")
-                _kill(session.km)
+                self._on_row(row)
+            looks += 1
+            measure = looks % round(MEASURE_EVERY_S / LOOK_EVERY_S) == 0
+            if self.killed_for is None and (reason := self._reason_to_kill(measure)):
+                self.killed_for = reason
+                _end(self._session.km, self._caged)
 
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
+    def _reason_to_kill(self, measure: bool) -> tuple[Outcome, str] | None:
+        if self._stop.is_set():
+            return "cancelled", "cancelled"
+        if time.monotonic() > self._session.deadline + WATCHDOG_GRACE_S:
+            return "timeout", _too_late(self._budget)
+        if not measure:
+            return None
+        memory_gib = _memory_gib(self._session.km)
+        self.peak_memory_gib = max(self.peak_memory_gib, memory_gib)
+        if memory_gib > self._budget.memory_gib:
+            return "out_of_memory", f"the run held {memory_gib:.1f} GiB of memory; its budget is {self._budget.memory_gib:g} GiB"
+        files, gib = _disk_use(self._evidence)
+        if gib > MAX_EVIDENCE_GIB or files > MAX_EVIDENCE_FILES:
+            return (
+                "out_of_disk",
+                f"the run wrote {gib:.1f} GiB in {files} files; at most {MAX_EVIDENCE_GIB:g} GiB in {MAX_EVIDENCE_FILES} files are kept",
+            )
+        return None
+
+
+def _memory_gib(km: Any) -> float:
+    total = 0
+    for process in _processes(km):
+        with suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total / 2**30
+
+
+def _disk_use(folder: Path) -> tuple[int, float]:
+    files, size = 0, 0
+    for parent, _, names in os.walk(folder):
+        files += len(names)
+        for name in names[:MAX_EVIDENCE_FILES]:
+            with suppress(OSError):
+                size += os.lstat(os.path.join(parent, name)).st_blocks * 512
+        if files > MAX_EVIDENCE_FILES:
+            break
+    return files, size / 2**30
+
+
+def _processes(km: Any) -> list[psutil.Process]:
+    process = getattr(km.provisioner, "process", None) if km.provisioner else None
+    if process is None:
+        return []
     try:
-        yield killed_for
-    finally:
-        over.set()
-        thread.join()
+        root = psutil.Process(process.pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
 
 
 class _Tail:
@@ -156,13 +238,21 @@ class _Tail:
                         yield row
 
 
-def _kill(km: Any) -> None:
-    # Passing km= makes nbclient leave the kernel alive after success, so it ends here in any case.
+def _end(km: Any, caged: bool) -> None:
+    """Kill the kernel and wait until nothing that it started is left."""
     process = getattr(km.provisioner, "process", None) if km.provisioner else None
     if process is None:
         return
+    alive = _processes(km)
+    if not caged and sys.platform == "linux":
+        # launch.py, the kernel's parent, kills what the kernel left behind and ends.
+        with suppress(OSError, subprocess.TimeoutExpired):
+            process.terminate()
+            process.wait(SWEEP_S)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(OSError):
         process.kill()
         process.wait()
+    # In the cage the first process of its namespace dies a moment after bubblewrap, and all others with it.
+    psutil.wait_procs(alive, timeout=SWEEP_S)

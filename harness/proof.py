@@ -1,65 +1,46 @@
-"""Show that a kata judges fairly: calibrate its bars on the reference fix, then try every known fix against them."""
+"""Show that a kata judges fairly: try the broken notebook, every known fix, and the best lies."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import statistics
+import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nbformat import NotebookNode
-
-from fixtures.journal import runs_folder
-from harness.attempt import run_seed
-from harness.errors import KataError
+from harness.bands import read_baseline
+from harness.calibrate import refused_by_sd
+from harness.forgery import liar, thief
 from harness.judge import Judge, Verdict
-from harness.kata import Fix, Kata, Proof, listed, load_proof
+from harness.kata import Kata, Proof, listed, load_proof
 from harness.kernel import Execution
-from harness.notebook import apply_fix, authored, dumps, read_fix
 from harness.scaffold import check_names, problems
+from harness.variants import Bench, OnDone, OnPlan, Row, broken, cached_run, fixed, run_all
 from harness.world import content_hash, fixtures_files
 
 PROOF_SEEDS = (0, 1, 2)
-CALIBRATION_SEEDS = range(100, 120)
-MARGIN_SEEDS = range(100, 105)
-MASK_MARGIN_SD = 4.0
+BAR_SD = 6.0
+"""A bar stands at least this far from the reference's mean …"""
+MASK_SD = 4.0
+"""… and every masking variant at least this far beyond its decisive bar."""
 ONE_SEED_MARGIN_SD = 10.0
 """A masking fix that calibration saw refused by this much is proven on one seed."""
-
-OnDone = Callable[[str, int], None]
+BUDGET_SHARE = 0.7
+JUDGES = ("bands.py", "evidence.py", "forgery.py", "judge.py", "measures.py", "oracle.py")
+"""Modules of the harness whose change asks for every proof anew."""
 
 
 @dataclass(frozen=True)
-class Variant:
-    """The notebook as shipped or with one fix, and what a run of it must show."""
+class Forged:
+    """A lie and whether it got by."""
 
     name: str
-    expect: str
-    fails: tuple[str, ...]
-    notebook: NotebookNode
-    seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A variant's verdicts, one a seed."""
-
-    variant: Variant
-    verdicts: tuple[Verdict, ...]
-
-    def failed_everywhere(self, check: str) -> bool:
-        return all(check in {c.name for c in v.failed} for v in self.verdicts)
-
-    def margin(self, check: str) -> float | None:
-        """The smallest distance to the bar in sd over the seeds, negative where refused; None where nothing was measured."""
-        margins = [min((m.sd for m in c.margins), default=None) for v in self.verdicts for c in v.checks if c.name == check]
-        known = [m for m in margins if m is not None]
-        return None if not known else max(known) if self.failed_everywhere(check) else min(known)
+    seed: int
+    verdict: Verdict
+    honest_only: bool
 
 
 @dataclass(frozen=True)
@@ -69,90 +50,77 @@ class ProofResult:
     kata: Kata
     checks: tuple[str, ...]
     rows: tuple[Row, ...]
+    forged: tuple[Forged, ...]
+    bits: str
+    """How two runs of the reference on the same seed differ; empty when they do not."""
     problems: tuple[str, ...]
 
     @property
     def proven(self) -> bool:
         return not self.problems
 
+    @property
+    def slowest_s(self) -> float:
+        return max(e.elapsed_s for row in self.rows for e in row.executions)
 
-def prove(kata: Kata, executor: Executor, on_plan: Callable[[int], None], on_done: OnDone) -> ProofResult:
+    @property
+    def peak_memory_gib(self) -> float:
+        return max(e.peak_memory_gib for row in self.rows for e in row.executions)
+
+
+def prove(bench: Bench, on_plan: OnPlan, on_done: OnDone) -> ProofResult:
     """Run the broken notebook and every fix, and say what does not hold; raises KataError when nothing can be run."""
+    kata = bench.kata
     proof = load_proof(kata)
-    found = problems(kata, proof)
-    variants = _variants(kata, proof)
-    on_plan(sum(len(v.seeds) for v in variants))
-    with Judge(kata.folder) as judge:
-        rows = tuple(_row(v, verdicts) for v, verdicts in _verdicts(kata, judge, variants, executor, on_done))
-    checks = tuple(check_names(kata))
-    return ProofResult(kata, checks, rows, (*found, *_contradictions(proof, checks, rows)))
-
-
-def _row(variant: Variant, verdicts: Sequence[Verdict]) -> Row:
-    return Row(variant, tuple(verdicts))
-
-
-def _variants(kata: Kata, proof: Proof) -> list[Variant]:
-    shipped = authored(kata)
-    margins = _calibrated_margins(kata)
-    variants = [Variant("broken", "fail", tuple(proof.broken.fails), shipped, PROOF_SEEDS)]
+    calibrated = refused_by_sd(kata)
+    variants = [broken(kata, proof, PROOF_SEEDS)]
     for fix in proof.fix:
-        clear = fix.expect == "fail" and margins.get(fix.name, 0.0) > ONE_SEED_MARGIN_SD
-        seeds = PROOF_SEEDS[:1] if clear else PROOF_SEEDS
-        variants.append(Variant(fix.name, fix.expect, tuple(fix.fails), _fixed(kata, shipped, fix), seeds))
-    return variants
-
-
-def _fixed(kata: Kata, shipped: NotebookNode, fix: Fix) -> NotebookNode:
-    return apply_fix(shipped, read_fix(kata, fix.name), kata.fix_path(fix.name))
-
-
-def _verdicts(
-    kata: Kata, judge: Judge, variants: Sequence[Variant], executor: Executor, on_done: OnDone
-) -> list[tuple[Variant, list[Verdict]]]:
-    stop = threading.Event()
-    futures = {(v.name, s): executor.submit(cached_run, kata, v.notebook, s, stop) for v in variants for s in v.seeds}
-    try:
-        return [(v, [_judged(judge, v, s, futures[v.name, s], on_done) for s in v.seeds]) for v in variants]
-    except BaseException:
-        stop.set()
-        for future in futures.values():
-            future.cancel()
-        raise
-
-
-def _judged(judge: Judge, variant: Variant, seed: int, future: Future[Execution], on_done: OnDone) -> Verdict:
-    execution = future.result()
-    if execution.outcome != "completed":
-        raise KataError(
-            f"{variant.name}, seed {seed}: the notebook did not complete: {execution.outcome} in cell `{execution.cell}`: {execution.message}"
+        clear = fix.expect == "fail" and calibrated.get(fix.name, 0.0) > ONE_SEED_MARGIN_SD
+        variants.append(fixed(kata, fix, PROOF_SEEDS[:1] if clear else PROOF_SEEDS))
+    on_plan(sum(len(v.seeds) for v in variants) + 1)
+    again = bench.executor.submit(cached_run, bench, fixed(kata, proof.reference, ()).notebook, 0, threading.Event(), "-again")
+    with Judge(kata.folder) as judge:
+        rows = run_all(bench, judge, variants, on_done)
+        forged = tuple(_forged(judge, kata, proof, rows))
+    reference = _reference(proof, rows)
+    bits = differences(reference.executions[0], again.result())
+    on_done(f"{proof.reference.name} again", 0)
+    checks = tuple(check_names(kata))
+    found = [
+        *problems(kata, proof),
+        *_contradictions(proof, checks, rows),
+        *_too_close(kata, reference, calibrated),
+        *_believed(forged),
+        *_over_budget(kata, rows),
+    ]
+    if bits and not proof.not_bit_identical:
+        found.append(
+            f"two runs of `{proof.reference.name}` on seed 0 differ: {bits}; make it repeatable, or say why not in `not_bit_identical`"
         )
-    verdict = judge.judge(seed, execution.evidence, judge.look(seed, execution.evidence))
-    if errors := [c for c in verdict.checks if c.status == "error"]:
-        raise KataError(f"{variant.name}, seed {seed}: {errors[0].name} broke: {errors[0].message}")
-    on_done(variant.name, seed)
-    return verdict
+    result = ProofResult(kata, checks, tuple(rows), forged, bits, tuple(found))
+    _write_receipt(result)
+    return result
 
 
-def cached_run(kata: Kata, notebook: NotebookNode, seed: int, stop: threading.Event) -> Execution:
-    """Run a notebook for a seed, or return the run of the same notebook, scene and fixtures."""
-    key = _run_key(kata, notebook, seed)
-    run_dir = runs_folder() / kata.slug / "proof" / key
-    receipt = run_dir / "execution.json"
-    if receipt.exists():
-        return Execution(**json.loads(receipt.read_text()), run_dir=run_dir)
-    shutil.rmtree(run_dir, ignore_errors=True)
-    execution = run_seed(kata, notebook, seed, run_dir, lambda seed, row: None, stop)
-    if execution.outcome != "cancelled":
-        receipt.write_text(json.dumps({k: v for k, v in asdict(execution).items() if k != "run_dir"}))
-    return execution
+def _reference(proof: Proof, rows: Sequence[Row]) -> Row:
+    return next(row for row in rows if row.variant.name == proof.reference.name)
 
 
-def _run_key(kata: Kata, notebook: NotebookNode, seed: int) -> str:
-    import hashlib
+def _forged(judge: Judge, kata: Kata, proof: Proof, rows: Sequence[Row]) -> Iterator[Forged]:
+    honest = dict(zip(PROOF_SEEDS, (e.evidence for e in _reference(proof, rows).executions), strict=True))
+    honest_only = {fix.name for fix in proof.fix if fix.honest_only}
+    for row in (r for r in rows if r.variant.expect == "fail"):
+        for seed, execution in zip(row.variant.seeds, row.executions, strict=True):
+            verdict = liar(judge, kata, proof, seed, honest[seed], execution.evidence)
+            yield Forged(row.variant.name, seed, verdict, row.variant.name in honest_only)
+    for seed, other in ((1, 0), (2, 1)):
+        yield Forged(f"weights of seed {other}", seed, thief(judge, kata, proof, seed, honest[seed], honest[other]), False)
 
-    sources = content_hash([kata.meta / "scene.py", kata.folder / "kata.toml", *fixtures_files()])
-    return hashlib.sha256(f"{sources}{dumps(notebook)}{seed}".encode()).hexdigest()[:16]
+
+def _believed(forged: Sequence[Forged]) -> list[str]:
+    found = [f"forged reports get `{f.name}` past the judge on seed {f.seed}" for f in forged if f.verdict.fixed and not f.honest_only]
+    needless = {f.name for f in forged if f.honest_only} - {f.name for f in forged if f.verdict.fixed}
+    return found + [f"`{name}` is refused also when its reports are forged: drop `honest_only`" for name in sorted(needless)]
 
 
 def _contradictions(proof: Proof, checks: Sequence[str], rows: Sequence[Row]) -> list[str]:
@@ -161,86 +129,89 @@ def _contradictions(proof: Proof, checks: Sequence[str], rows: Sequence[Row]) ->
         failed = {c.name for v in row.verdicts for c in v.failed}
         if row.variant.expect == "pass" and failed:
             found.append(f"right fix `{row.variant.name}` is refused by {listed(sorted(failed))}")
-        found += [
-            f"`{row.variant.name}` passes {listed([name])}, which it declares to fail"
-            for name in row.variant.fails
-            if not row.failed_everywhere(name)
-        ]
-    right = [fix for fix in proof.fix if fix.expect == "pass"]
-    masking = [fix for fix in proof.fix if fix.expect == "fail"]
-    if len(right) < 2:
-        found.append(f"{len(right)} right fix, expected at least two of different kinds")
-    if len(masking) < 3:
-        found.append(f"{len(masking)} masking fixes, expected at least three")
+        missing = [name for name in row.variant.fails if not row.failed_everywhere(name)]
+        found += [f"`{row.variant.name}` passes {listed([name])}, which it declares to fail" for name in missing]
+    right = sum(fix.expect == "pass" for fix in proof.fix)
+    if right < 2:
+        found.append(f"{right} right fix, expected at least two of different kinds")
+    if len(proof.fix) - right < 3:
+        found.append(f"{len(proof.fix) - right} masking fixes, expected at least three")
     ever_failed = {c.name for row in rows for v in row.verdicts for c in v.failed}
-    found += [
-        f"{listed([name])} is failed by no variant: it cannot fail, or a masking fix is missing"
-        for name in checks
-        if name not in ever_failed
-    ]
+    never = [name for name in checks if name not in ever_failed]
+    return found + [f"{listed([name])} is failed by no variant: it cannot fail, or a masking fix is missing" for name in never]
+
+
+def _too_close(kata: Kata, reference: Row, calibrated: Mapping[str, float]) -> list[str]:
+    """Bars and masks that stand nearer than the design allows."""
+    baseline = read_baseline(kata.meta / "baseline.json")
+    bars = {m.measure: m.bar for v in reference.verdicts for c in v.checks for m in c.margins if math.isfinite(m.bar)}
+    found = []
+    for measure, bar in sorted(bars.items()):
+        mean, sd = baseline[measure]["mean"], baseline[measure]["sd"]
+        if sd > 0 and abs(bar - mean) / sd < BAR_SD - 1e-6:
+            found.append(f"the bar of `{measure}` stands {abs(bar - mean) / sd:.1f} sd from the reference, expected {BAR_SD:g} or more")
+    for name, refused in calibrated.items():
+        if refused < MASK_SD:
+            found.append(f"calibration saw `{name}` only {refused:.1f} sd beyond its decisive bar, expected {MASK_SD:g} or more")
     return found
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Means and standard deviations of the reference fix, and how far the other fixes are from the bars."""
-
-    kata: Kata
-    measures: Mapping[str, Mapping[str, float]]
-    rows: tuple[Row, ...]
-
-
-def calibrate(kata: Kata, executor: Executor, on_plan: Callable[[int], None], on_done: OnDone) -> Calibration:
-    """Measure the reference on 20 seeds and every other variant on 5, write `.meta/baseline.json`."""
-    proof = load_proof(kata)
-    reference, others = _calibration_variants(kata, proof)
-    on_plan(len(CALIBRATION_SEEDS) + len(MARGIN_SEEDS) * len(others))
-    with Judge(kata.folder, calibrating=True) as judge:
-        [(_, verdicts)] = _verdicts(kata, judge, [reference], executor, on_done)
-    measures = _measures(verdicts)
-    _write_baseline(kata, measures, {})
-    with Judge(kata.folder) as judge:
-        rows = [_row(v, verdicts) for v, verdicts in _verdicts(kata, judge, others, executor, on_done)]
-    _write_baseline(kata, measures, {row.variant.name: refused_by(row) for row in rows if row.variant.expect == "fail"})
-    return Calibration(kata, measures, tuple(rows))
+def _over_budget(kata: Kata, rows: Sequence[Row]) -> list[str]:
+    budget, executions = kata.toml.budget, [e for row in rows for e in row.executions]
+    slowest, largest = max(e.elapsed_s for e in executions), max(e.peak_memory_gib for e in executions)
+    found = []
+    if slowest > BUDGET_SHARE * budget.notebook_s:
+        found.append(f"the slowest run took {slowest:.1f} s; 30 % of the {budget.notebook_s:g} s must stay free")
+    if largest > BUDGET_SHARE * budget.memory_gib:
+        found.append(f"the largest run held {largest:.2f} GiB; 30 % of the {budget.memory_gib:g} GiB must stay free")
+    return found
 
 
-def _calibration_variants(kata: Kata, proof: Proof) -> tuple[Variant, list[Variant]]:
-    shipped, fix = authored(kata), proof.reference
-    reference = Variant(fix.name, "pass", (), _fixed(kata, shipped, fix), tuple(CALIBRATION_SEEDS))
-    others = [Variant("broken", "fail", tuple(proof.broken.fails), shipped, tuple(MARGIN_SEEDS))]
-    others += [
-        Variant(f.name, f.expect, tuple(f.fails), _fixed(kata, shipped, f), tuple(MARGIN_SEEDS)) for f in proof.fix if not f.reference
-    ]
-    return reference, others
+def differences(first: Execution, second: Execution) -> str:
+    """Say in which file two runs differ, clocks aside; empty when every bit is the same."""
+    files = {name: _content(first.evidence / name) for name in _names(first)}
+    others = {name: _content(second.evidence / name) for name in _names(second)}
+    odd = sorted(name for name in files.keys() | others.keys() if files.get(name) != others.get(name))
+    return listed(odd[:3])
 
 
-def _measures(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float]]:
-    values: dict[str, list[float]] = {}
-    for verdict in verdicts:
-        for check in verdict.checks:
-            for margin in check.margins:
-                values.setdefault(margin.measure, []).append(margin.value)
-    return {
-        name: {"mean": statistics.fmean(v), "sd": statistics.stdev(v), "low": min(v), "high": max(v), "seeds": len(v)}
-        for name, v in sorted(values.items())
+def _names(execution: Execution) -> list[str]:
+    return [p.name for p in execution.evidence.iterdir() if p.is_file()]
+
+
+def _content(path: Path) -> Any:
+    if path.name != "telemetry.jsonl":
+        return path.read_bytes()
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [{k: v for k, v in row.items() if k != "elapsed_s"} for row in rows]
+
+
+def content_key(kata: Kata) -> str:
+    """Return the hash of everything that a kata's proof rests on."""
+    own = [kata.folder / "kata.toml", kata.checks, *sorted(p for p in kata.meta.rglob("*") if p.suffix in (".py", ".toml"))]
+    judges = [Path(__file__).with_name(name) for name in JUDGES]
+    return content_hash([*own, kata.meta / "baseline.json", *fixtures_files(), *judges])
+
+
+def _write_receipt(result: ProofResult) -> None:
+    """Write proof.json, unless it already tells of this content: timings would change it at every proof."""
+    path = result.kata.meta / "proof.json"
+    key = content_key(result.kata)
+    if not result.proven or (path.exists() and json.loads(path.read_text(encoding="utf-8"))["content"] == key):
+        return
+    receipt = {
+        "content": key,
+        "torch": version("torch").partition("+")[0],
+        "variants": {row.variant.name: _receipt(row) for row in result.rows},
+        "lies_refused": len([f for f in result.forged if not f.verdict.fixed]),
+        "lies_told": len(result.forged),
+        "bit_identical": not result.bits,
+        "slowest_s": round(result.slowest_s, 1),
+        "peak_memory_gib": round(result.peak_memory_gib, 2),
     }
+    path.write_text(json.dumps(receipt, indent=1) + "\n", encoding="utf-8")
 
 
-def refused_by(row: Row) -> float:
-    """Return by how many sd a variant is refused on its decisive check; 0 when none refuses it on every seed."""
-    margins = [row.margin(c.name) for c in row.verdicts[0].checks if row.failed_everywhere(c.name)]
-    return max((-m for m in margins if m is not None), default=0.0)
-
-
-def _write_baseline(kata: Kata, measures: Mapping[str, Any], refused: Mapping[str, float]) -> None:
-    content = {"measures": measures, "refused_by_sd": {k: min(round(v, 1), 1e6) for k, v in refused.items()}}
-    (kata.meta / "baseline.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _calibrated_margins(kata: Kata) -> dict[str, float]:
-    path: Path = kata.meta / "baseline.json"
-    if not path.exists():
-        raise KataError(f"{kata.slug} has no bars yet: make calibrate KATA={kata.slug}")
-    margins: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["refused_by_sd"]
-    return margins
+def _receipt(row: Row) -> dict[str, Any]:
+    failed = sorted({c.name for v in row.verdicts for c in v.failed})
+    return {"expect": row.variant.expect, "seeds": list(row.variant.seeds), "failed": failed}

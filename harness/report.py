@@ -16,15 +16,18 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from harness.attempt import PUBLIC_SEED, Attempt, Examined
+from harness.attempt import Attempt
+from harness.calibrate import Calibration
 from harness.evidence import Reported, number
+from harness.examine import Examined
 from harness.judge import CheckResult, Diagnosis
 from harness.kata import Kata, listed, shown
 from harness.kernel import Row as TelemetryRow
 from harness.logbook import remembered
-from harness.proof import Calibration, ProofResult
-from harness.proof import Row as ProofRow
+from harness.premise import PUBLIC_SEED
+from harness.proof import Forged, ProofResult
 from harness.scaffold import hints, postmortem
+from harness.variants import Row as ProofRow
 
 CURVE = "train_loss"
 WRONG_FIELDS_SHOWN_AFTER = 2
@@ -119,6 +122,8 @@ def _conclusion(kata: Kata, done: Attempt) -> Text:
         return Text(
             "A check of this kata broke: that is the kata's fault, not yours. Please report the lines marked BROKE.", "bold magenta"
         )
+    if done.not_judged:
+        return Text(f"This machine cannot judge `{kata.slug}`: {done.not_judged}. That is not your repair's fault.", "bold red")
     if any(e.unjudged for e in done.examined):
         return Text("This run could not be judged.", "bold red")
     decisive = done.decisive
@@ -137,6 +142,8 @@ def _next_steps(kata: Kata, done: Attempt) -> Iterator[str]:
     if done.submission.as_shipped:
         yield "The notebook is as shipped: this is the failure to investigate, not yet yours."
         yield f"  open it:  make lab, then {slug}/{slug}.ipynb     or any editor for notebooks: {shown(kata.notebook)}"
+    if not done.cage.caged:
+        yield f"  uncaged: {done.cage.why_not}"
     yield f"  what the run left:  {shown(decisive.execution.evidence)}"
     if done.fixed:
         if len(done.examined) == 1:
@@ -159,6 +166,8 @@ def as_json(kata: Kata, done: Attempt) -> dict[str, Any]:
         "run": done.number,
         "fixed": done.fixed,
         "exit_code": done.exit_code,
+        "caged": done.cage.caged,
+        "not_judged": done.not_judged,
         "as_shipped": done.submission.as_shipped,
         "changed_cells": list(done.submission.changed),
         "notes": list(done.submission.notes),
@@ -176,6 +185,7 @@ def _run_as_json(examined: Examined) -> dict[str, Any]:
         "cell": execution.cell,
         "message": execution.message,
         "elapsed_s": round(execution.elapsed_s, 2),
+        "peak_memory_gib": execution.peak_memory_gib,
         "folder": shown(execution.run_dir),
         "checks": [_check_as_json(check) for check in examined.verdict.checks] if examined.verdict else None,
     }
@@ -251,20 +261,34 @@ def list_katas(katas: Sequence[Kata]) -> RenderableType:
     return table
 
 
-def matrix(result: ProofResult | Calibration, checks: Sequence[str], rows: Sequence[ProofRow]) -> RenderableType:
-    """Return variants × checks: the smallest distance to the bar in sd over the seeds, or pass and FAIL where nothing is measured in sd."""
+def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[ProofRow], forged: Sequence[Forged] = ()) -> RenderableType:
+    """Return variants × checks: the smallest distance to the bar in sd over the seeds, or pass and FAIL where nothing is measured in sd.
+
+    The last column says whether the variant is refused under the reports of the reference fix.
+    """
     table = Table(
-        box=None, header_style="dim", title=f"{result.kata.slug}: distance to the bar in sd, negative where refused", title_justify="left"
+        box=None, header_style="dim", title=f"{kata.slug}: distance to the bar in sd, negative where refused", title_justify="left"
     )
-    table.add_column("variant")
+    table.add_column("variant", no_wrap=True)
     table.add_column("seeds", justify="right")
     for n in range(len(checks)):
         table.add_column(f"{n + 1}", justify="right")
+    if forged:
+        table.add_column("liar", justify="right")
     for row in rows:
         style = "green" if row.variant.expect == "pass" else "red"
-        table.add_row(Text(row.variant.name, style), str(len(row.verdicts)), *(_entry(row, check) for check in checks))
+        entries = [_entry(row, check) for check in checks]
+        table.add_row(Text(row.variant.name, style), str(len(row.verdicts)), *entries, *([_lie(row, forged)] if forged else []))
     legend = Text("\n".join(f"  {n}  {check}" for n, check in enumerate(checks, 1)), "dim")
     return Group(table, legend)
+
+
+def _lie(row: ProofRow, forged: Sequence[Forged]) -> Text:
+    told = [f for f in forged if f.name == row.variant.name]
+    if not told:
+        return Text("")
+    believed = sum(f.verdict.fixed for f in told)
+    return Text(f"{believed}/{len(told)} by", "yellow") if believed else Text("FAIL", "red")
 
 
 def _entry(row: ProofRow, check: str) -> Text:
@@ -277,15 +301,18 @@ def _entry(row: ProofRow, check: str) -> Text:
 
 def show_proof(console: Console, result: ProofResult) -> None:
     """Print the matrix and what contradicts it."""
-    console.print(matrix(result, result.checks, result.rows))
+    console.print(matrix(result.kata, result.checks, result.rows, result.forged))
+    stolen = [f for f in result.forged if f.name.startswith("weights of")]
+    refused = sum(not f.verdict.fixed for f in stolen)
+    console.print(Text(f"  results of another seed: {refused} of {len(stolen)} refused", "dim"))
+    console.print(Text(f"  same seed twice: {'bit-identical' if not result.bits else 'differs in ' + result.bits}", "dim"))
+    budget = result.kata.toml.budget
+    limits = f"of {budget.notebook_s:g} s, {result.peak_memory_gib:.2f} GiB of {budget.memory_gib:g} GiB"
+    console.print(Text(f"  slowest run {result.slowest_s:.1f} s {limits}", "dim"))
     for problem in result.problems:
         console.print(Text(f"  {problem}", "red"))
-    console.print(
-        Text(
-            f"{result.kata.slug} is proven." if result.proven else f"{result.kata.slug} is not proven.",
-            "bold green" if result.proven else "bold red",
-        )
-    )
+    verdict = "is proven" if result.proven else "is not proven"
+    console.print(Text(f"{result.kata.slug} {verdict}.", "bold green" if result.proven else "bold red"))
 
 
 def show_calibration(console: Console, done: Calibration, checks: Sequence[str]) -> None:
@@ -296,4 +323,4 @@ def show_calibration(console: Console, done: Calibration, checks: Sequence[str])
     for name, m in done.measures.items():
         table.add_row(name, f"{m['mean']:.5g}", f"{m['sd']:.3g}", f"{m['low']:.5g}", f"{m['high']:.5g}", f"{m['seeds']:.0f}")
     console.print(table)
-    console.print(matrix(done, checks, done.rows))
+    console.print(matrix(done.kata, checks, done.rows))

@@ -1,33 +1,48 @@
-import os
+import re
 import threading
 import time
+from contextlib import suppress
 
+import psutil
 import pytest
 
+from harness.cage import Cage, find_cage
 from harness.kata import Budget
-from harness.kernel import run
+from harness.kernel import Place, run
 
 BUDGET = Budget(notebook_s=20.0, memory_gib=1.0)
 
 
+@pytest.fixture(params=["caged", "uncaged"])
+def cage(request):
+    """Both ways to run; where bubblewrap does not work, the caged ones are skipped and say why."""
+    found = find_cage()
+    if request.param == "uncaged":
+        return Cage(False, "for the test")
+    if not found.caged:
+        pytest.skip(found.why_not)
+    return found
+
+
 @pytest.fixture
-def execute(with_fix, tmp_path):
-    def execute(budget=BUDGET, **options):
-        cells = options.pop("cells", {})
+def execute(with_fix, sums, tmp_path, cage):
+    def execute(budget=BUDGET, cells=None, **options):
         world = tmp_path / "world"
         world.mkdir()
         (world / "readings.json").write_text("[1.0, 2.0]")
-        return run(with_fix(**cells), tmp_path / "run", seed=3, world=world, budget=budget, **options)
+        return run(with_fix(**(cells or {})), Place(cage, sums.folder.parent, world, tmp_path / "runs" / "run", budget), seed=3, **options)
 
     return execute
 
 
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return open(f"/proc/{pid}/stat").read().split()[2] != "Z" if os.path.exists(f"/proc/{pid}") else True
+def left_behind(run_dir):
+    """Processes that were started for a run, in whatever session they are now."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if str(run_dir / "evidence") in process.environ().values() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def test_a_run_that_completes_leaves_its_evidence(execute):
@@ -109,9 +124,68 @@ def test_asking_for_input_is_an_error_not_a_wait(execute):
 
 
 def test_no_process_of_the_kernel_survives_success(execute):
-    done = execute(cells={"diagnosis": "import os\njournal.exhibit('pid', os.getpid())"})
+    done = execute()
 
-    assert not alive(int((done.evidence / "pid.json").read_text()))
+    assert left_behind(done.run_dir) == []
+
+
+FORK = """
+import os
+if os.fork() == 0:
+    os.setsid()
+    import time
+    time.sleep(3)
+    open("late.txt", "w").write("edited after the end")
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("end", ["", "os._exit(0)"])
+def test_a_child_that_left_the_session_dies_with_the_kernel(execute, end):
+    done = execute(cells={"diagnosis": FORK + end})
+
+    assert left_behind(done.run_dir) == []
+    time.sleep(3.5)
+    assert not (done.evidence / "late.txt").exists()
+
+
+def test_a_run_that_outgrows_its_memory_is_ended(execute):
+    done = execute(
+        budget=Budget(notebook_s=20.0, memory_gib=0.3), cells={"total": "import time\nkept = bytearray(600 * 2**20)\ntime.sleep(15)"}
+    )
+
+    assert done.outcome == "out_of_memory"
+    assert re.fullmatch(r"the run held 0\.[3-7] GiB of memory; its budget is 0\.3 GiB", done.message)
+
+
+def test_memory_beyond_the_address_space_is_out_of_memory(execute):
+    done = execute(cells={"total": "kept = bytearray(8 * 2**30)"})
+
+    assert done.outcome == "out_of_memory"
+
+
+def test_a_file_beyond_the_cap_is_an_error_of_the_cell(execute):
+    done = execute(cells={"total": "with open('x', 'wb') as f:\n    f.truncate(400 * 2**20)"})
+
+    assert done.outcome == "cell_error"
+    assert "File too large" in done.message
+
+
+def test_a_run_that_fills_the_disk_is_ended(execute):
+    body = "for i in range(60):\n    with open(f'{i}', 'wb') as f:\n        f.write(bytes(100 * 2**20))"
+
+    done = execute(cells={"total": body})
+
+    assert done.outcome == "out_of_disk"
+
+
+def test_a_flood_of_output_is_cut_off_and_said_to_be(execute):
+    done = execute(cells={"total": "total = sum\nfor _ in range(200):\n    print('x' * 100_000)"})
+
+    assert done.outcome == "completed"
+    executed = (done.run_dir / "executed.ipynb").read_text()
+    assert len(executed) < 6_000_000
+    assert "[output cut off here: the notebook printed over 5000000 characters]" in executed
 
 
 def test_a_stop_kills_the_kernel_and_says_cancelled(execute, tmp_path):
@@ -123,6 +197,12 @@ def test_a_stop_kills_the_kernel_and_says_cancelled(execute, tmp_path):
 
     assert done.outcome == "cancelled"
     assert time.monotonic() - started < 10
+
+
+def test_the_memory_that_a_run_held_is_measured(execute):
+    done = execute(cells={"diagnosis": "import time\nkept = bytearray(300 * 2**20)\ntime.sleep(1.5)"})
+
+    assert 0.3 < done.peak_memory_gib < 0.6
 
 
 def test_memory_errors_are_out_of_memory(execute):

@@ -2,9 +2,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.cage import find_cage
 from harness.kata import load_kata
 from harness.proof import prove
 from harness.scaffold import sync
+from harness.variants import Bench
 
 
 @pytest.fixture
@@ -13,7 +15,8 @@ def proven(sums):
         sync(sums)
         done = []
         with ThreadPoolExecutor(2) as pool:
-            result = prove(load_kata(sums.folder), pool, done.append, lambda name, seed: done.append((name, seed)))
+            bench = Bench(load_kata(sums.folder), pool, find_cage())
+            result = prove(bench, done.append, lambda name, seed: done.append((name, seed)))
         return result, done
 
     return proven

@@ -6,8 +6,10 @@ import pytest
 from rich.console import Console
 
 from harness import report
-from harness.attempt import Attempt, Examined
+from harness.attempt import Attempt
 from harness.bands import Margin
+from harness.cage import Cage
+from harness.examine import Examined
 from harness.judge import CheckResult, Diagnosis, Verdict
 from harness.kernel import Execution
 from harness.notebook import Submission, authored
@@ -16,12 +18,13 @@ FAILED = CheckResult(
     "check_the_total_is_right", "The total is right.", "fail", "the total is off by 7 (bar 0.5)", (Margin("off", 7.0, 0.5, -math.inf),)
 )
 PASSED = CheckResult("check_every_reading_is_logged", "Every reading is logged.", "pass", "", ())
+CAGED = Cage(True, "")
 BROKEN = CheckResult("check_x", "X.", "error", "ZeroDivisionError: division by zero", ())
 
 
 @pytest.fixture
 def build(sums, tmp_path):
-    def build(*runs, changed=("total",), before=0, wrong=()):
+    def build(*runs, changed=("total",), before=0, wrong=(), cage=CAGED, not_judged=""):
         examined = []
         for seed, checks in runs:
             folder = tmp_path / f"seed-{seed}"
@@ -29,12 +32,12 @@ def build(sums, tmp_path):
             rows = [json.dumps({"step": s, "train_loss": 1 + (s == 5) * 4}) for s in range(10)]
             (folder / "evidence" / "telemetry.jsonl").write_text("\n".join(rows) + "\n")
             if isinstance(checks, str):
-                examined.append(Examined(seed, Execution(checks, "total", "the notebook used up its 4 s", 4.0, folder), None))
+                examined.append(Examined(seed, Execution(checks, "total", "the notebook used up its 4 s", 4.0, 0.1, folder), None))
             else:
                 verdict = Verdict(seed, checks, Diagnosis(("cause",), wrong))
-                examined.append(Examined(seed, Execution("completed", "run", "", 2.0, folder), verdict))
+                examined.append(Examined(seed, Execution("completed", "run", "", 2.0, 0.1, folder), verdict))
         submission = Submission(authored(sums), changed, 0, ("cell `run` was deleted: its shipped content was run",))
-        return Attempt(7, tmp_path, submission, tuple(examined), before)
+        return Attempt(7, tmp_path, submission, tuple(examined), before, cage, not_judged)
 
     return build
 
@@ -97,6 +100,19 @@ def test_a_check_that_breaks_is_the_katas_fault(sums, build):
 
     assert done.exit_code == 4
     assert "A check of this kata broke: that is the kata's fault, not yours." in text(sums, done)
+
+
+def test_a_machine_that_cannot_judge_says_so_and_blames_nobody(sums, build):
+    done = build((0, (FAILED,)), not_judged="the reference repair fails `check_x` here")
+
+    assert done.exit_code == 3
+    assert "This machine cannot judge `sums`: the reference repair fails `check_x` here. That is not your repair's fault." in text(
+        sums, done
+    )
+
+
+def test_an_uncaged_verdict_says_so_with_the_remedy(sums, build):
+    assert "uncaged: bubblewrap is not installed" in text(sums, build((0, (FAILED,)), cage=Cage(False, "bubblewrap is not installed")))
 
 
 @pytest.mark.parametrize(("before", "named"), [(0, False), (1, False), (2, True)])

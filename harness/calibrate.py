@@ -1,0 +1,69 @@
+"""Measure where healthy runs lie and how far every other variant is from the bars: `.meta/baseline.json`."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import KataError
+from harness.judge import Judge, Verdict
+from harness.kata import Kata, load_proof
+from harness.variants import Bench, OnDone, OnPlan, Row, broken, fixed, run_all
+
+CALIBRATION_SEEDS = range(100, 120)
+MARGIN_SEEDS = range(100, 105)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Means and standard deviations of the reference fix, and how far the other variants are from the bars."""
+
+    kata: Kata
+    measures: Mapping[str, Mapping[str, float]]
+    rows: tuple[Row, ...]
+
+
+def calibrate(bench: Bench, on_plan: OnPlan, on_done: OnDone) -> Calibration:
+    """Measure the reference on 20 seeds and every other variant on 5, and write the baseline."""
+    kata = bench.kata
+    proof = load_proof(kata)
+    reference = fixed(kata, proof.reference, CALIBRATION_SEEDS)
+    others = [broken(kata, proof, MARGIN_SEEDS), *(fixed(kata, fix, MARGIN_SEEDS) for fix in proof.fix if not fix.reference)]
+    on_plan(len(CALIBRATION_SEEDS) + len(MARGIN_SEEDS) * len(others))
+    with Judge(kata.folder, calibrating=True) as judge:
+        [row] = run_all(bench, judge, [reference], on_done)
+    measures = _measures(row.verdicts)
+    _write(kata, measures, {})
+    with Judge(kata.folder) as judge:
+        rows = run_all(bench, judge, others, on_done)
+    _write(kata, measures, {row.variant.name: row.refused_by for row in rows if row.variant.expect == "fail"})
+    return Calibration(kata, measures, tuple(rows))
+
+
+def _measures(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float]]:
+    values: dict[str, list[float]] = {}
+    for verdict in verdicts:
+        for check in verdict.checks:
+            for margin in check.margins:
+                values.setdefault(margin.measure, []).append(margin.value)
+    return {
+        name: {"mean": statistics.fmean(v), "sd": statistics.stdev(v), "low": min(v), "high": max(v), "seeds": len(v)}
+        for name, v in sorted(values.items())
+    }
+
+
+def _write(kata: Kata, measures: Mapping[str, Mapping[str, float]], refused: Mapping[str, float]) -> None:
+    content = {"measures": measures, "refused_by_sd": {k: min(round(v, 1), 1e6) for k, v in refused.items()}}
+    (kata.meta / "baseline.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def refused_by_sd(kata: Kata) -> dict[str, float]:
+    """Return by how many sd calibration saw each masking variant refused; raises KataError when there was no calibration."""
+    path: Path = kata.meta / "baseline.json"
+    if not path.exists():
+        raise KataError(f"{kata.slug} has no bars yet: make calibrate KATA={kata.slug}")
+    margins: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["refused_by_sd"]
+    return margins

@@ -1,0 +1,74 @@
+"""Run a notebook in the world of a seed, and judge what it left when its kernel is dead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from harness.cage import Cage
+from harness.judge import Judge, Verdict
+from harness.kata import Kata
+from harness.kernel import Execution, Place, Row, run
+from harness.notebook import without_outputs
+from harness.world import world_for
+
+OnRow = Callable[[int, Row], None]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One run of a notebook and what the judge found; no verdict when it could not be judged."""
+
+    seed: int
+    execution: Execution
+    verdict: Verdict | None
+
+    @property
+    def fixed(self) -> bool:
+        return self.verdict is not None and self.verdict.fixed
+
+    @property
+    def unjudged(self) -> bool:
+        return self.verdict is None and self.execution.outcome != "cell_error"
+
+
+def examine(
+    kata: Kata, judge: Judge, notebook: NotebookNode, seeds: Sequence[int], folder: Path, cage: Cage, executor: Executor, on_row: OnRow
+) -> list[Examined]:
+    """Run a notebook for several seeds side by side and judge them when the last kernel is dead."""
+    stop = threading.Event()
+    futures = [executor.submit(run_seed, kata, notebook, seed, folder / f"seed-{seed}", cage, stop, on_row) for seed in seeds]
+    try:
+        executions = [future.result() for future in futures]
+    except BaseException:
+        stop.set()
+        raise
+    # The truth of a seed is made only now: no kernel lives that could read it.
+    return [judge_execution(judge, seed, execution) for seed, execution in zip(seeds, executions, strict=True)]
+
+
+def run_seed(
+    kata: Kata,
+    notebook: NotebookNode,
+    seed: int,
+    run_dir: Path,
+    cage: Cage,
+    stop: threading.Event,
+    on_row: OnRow = lambda seed, row: None,
+) -> Execution:
+    """Run a notebook in the world of one seed."""
+    place = Place(cage, kata.folder.parent, world_for(kata, seed), run_dir, kata.toml.budget)
+    return run(without_outputs(notebook), place, seed=seed, on_row=lambda row: on_row(seed, row), stop=stop)
+
+
+def judge_execution(judge: Judge, seed: int, execution: Execution) -> Examined:
+    """Judge a finished run; one that did not complete has no verdict."""
+    if execution.outcome != "completed":
+        return Examined(seed, execution, None)
+    findings = judge.look(seed, execution.evidence)
+    return Examined(seed, execution, judge.judge(seed, execution.evidence, findings))
