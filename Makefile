@@ -27,7 +27,7 @@ reset: $(READY) ## put the shipped notebook back, keeping yours under another na
 lab: $(READY) ## open JupyterLab: KATA=lossspike to start at its notebook
 	@$(LAB) lab $(KATA)
 
-apply: $(READY) ## (instructor) write a notebook with a known fix in it: KATA=lossspike FIX=drop-the-shard OUTPUT=file
+apply: $(READY) ## (instructor) write a notebook with a known fix in it: KATA=lossspike FIX=name OUTPUT=file
 	@$(LAB) apply $(call need,KATA) $(call need,FIX) --output "$(call need,OUTPUT)"
 
 sync: $(READY) ## (instructor) write the notebooks from their sources: KATA=lossspike, or all

@@ -38,6 +38,8 @@ class Diagnosis:
 
     right: tuple[str, ...]
     wrong: tuple[str, ...]
+    blank: bool
+    """Nothing was filled in."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Judge:
         answer = self._checks.ask({"seed": seed, "reported": str(reported), "findings": findings})
         checks = tuple(CheckResult(**(c | {"margins": tuple(Margin(**m) for m in c["margins"])})) for c in answer["checks"])
         form = answer["diagnosis"]
-        return Verdict(seed, checks, form and Diagnosis(tuple(form["right"]), tuple(form["wrong"])))
+        return Verdict(seed, checks, form and Diagnosis(tuple(form["right"]), tuple(form["wrong"]), form["blank"]))
 
     def __enter__(self) -> Judge:
         return self
@@ -160,7 +162,7 @@ def run_checks(kata: Path, plugin: CheckPlugin) -> list[dict[str, Any]]:
     return plugin.results
 
 
-def judge_diagnosis(reported: Reported, truth: dict[str, Any]) -> dict[str, list[str]] | None:
+def judge_diagnosis(reported: Reported, truth: dict[str, Any]) -> dict[str, Any] | None:
     """Compare the form, field by field, with the accepted answers; text and whole numbers only."""
     accepted = truth.get("diagnosis")
     if not accepted:
@@ -171,7 +173,8 @@ def judge_diagnosis(reported: Reported, truth: dict[str, Any]) -> dict[str, list
         form = {}
     given = form if isinstance(form, dict) else {}
     right = [name for name, answers in accepted.items() if _matches(given.get(name), answers)]
-    return {"right": right, "wrong": [name for name in accepted if name not in right]}
+    blank = all(given.get(name) in ("", None) for name in accepted)
+    return {"right": right, "wrong": [name for name in accepted if name not in right], "blank": blank}
 
 
 def _matches(given: Any, answers: list[Any]) -> bool:

@@ -66,7 +66,8 @@ def _show_examined(console: Console, examined: Examined) -> None:
     execution, verdict = examined.execution, examined.verdict
     console.print(f"\n[bold]{_night(examined.seed)}[/]  ran {execution.elapsed_s:.1f} s")
     if verdict is None:
-        where = f" in cell `{execution.cell}`" if execution.cell else ""
+        # A message that names the line names the cell too.
+        where = f" in cell `{execution.cell}`" if execution.cell and ", in cell `" not in execution.message else ""
         console.print(Text(f"  {execution.outcome}{where}: {execution.message}", "red"))
         return
     if verdict.fixed:
@@ -107,6 +108,8 @@ def _diagnosis(diagnosis: Diagnosis, attempts_before: int) -> Text:
     total = len(diagnosis.right) + len(diagnosis.wrong)
     if not diagnosis.wrong:
         return Text(f"diagnosed: {total} of {total} fields of your diagnosis are right", "green")
+    if diagnosis.blank:
+        return Text("diagnosis: not filled in yet", "yellow")
     line = f"diagnosis: {len(diagnosis.right)} of {total} fields are right"
     if attempts_before >= WRONG_FIELDS_SHOWN_AFTER:
         line += f"; not {listed(diagnosis.wrong)}"
@@ -224,7 +227,9 @@ class LiveRuns:
 def live_runs(console: Console) -> Iterator[LiveRuns]:
     """Show running seeds with step, loss and time left until the block ends."""
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[what]}"), TimeElapsedColumn()]
-    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as progress:
+    with Progress(
+        *columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         yield LiveRuns(progress)
 
 
@@ -238,7 +243,9 @@ def live_proof(console: Console, title: str) -> Iterator[tuple[Any, Any]]:
         TextColumn("{task.completed}/{task.total} runs"),
         TimeElapsedColumn(),
     ]
-    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as progress:
+    with Progress(
+        *columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(title, total=None)
         yield (
             lambda total: progress.update(task, total=total),

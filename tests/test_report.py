@@ -34,7 +34,7 @@ def build(sums, tmp_path):
             if isinstance(checks, str):
                 examined.append(Examined(seed, Execution(checks, "total", "the notebook used up its 4 s", 4.0, 0.1, folder), None))
             else:
-                verdict = Verdict(seed, checks, Diagnosis(("cause",), wrong))
+                verdict = Verdict(seed, checks, Diagnosis(("cause",), wrong, False))
                 examined.append(Examined(seed, Execution("completed", "run", "", 2.0, 0.1, folder), verdict))
         submission = Submission(authored(sums), changed, 0, ("cell `run` was deleted: its shipped content was run",))
         return Attempt(7, tmp_path, submission, tuple(examined), before, cage, not_judged)

@@ -20,8 +20,8 @@ def check_no_jump_is_trained_on(reported, band):
     largest = ratio.max() if len(ratio) else np.nan
     bar = band("largest_jump", high_sd=6)
     assert bar.admits(largest), (
-        f"{(~(ratio <= bar.high)).sum()} updates were made on a train_loss above {bar.high:.1f}x its running median, where healthy "
-        f"runs stay below: steps {listed(step[SETTLED:][~(ratio <= bar.high)])}, up to {np.max(loss[SETTLED:], initial=0):.2f} nats"
+        f"train_loss exceeds {bar.high:.1f}x its running median, where healthy runs stay below, on {(~(ratio <= bar.high)).sum()} of the "
+        f"batches that were trained on (step {listed(step[SETTLED:][~(ratio <= bar.high)])}; up to {np.max(loss[SETTLED:], initial=0):.2f} nats)"
     )
 
 
@@ -64,15 +64,15 @@ def check_the_nights_data_is_used(recomputed, band):
 
 
 def check_the_plan_is_kept(reported, truth, band):
-    """300 updates and the planned learning rates, within 3 %."""
+    """300 updates and the planned learning rates, within 4 %."""
     updates = reported["updates"][:, 0]
     rate = float((reported["learning_rate"] * updates).sum())
     planned = truth["learning_rate_sum"]
-    assert band("updates", low=0.97 * UPDATES, high=1.03 * UPDATES).admits(updates.sum()), (
-        f"rank 0 made {updates.sum():.0f} updates; the plan has {UPDATES}, within 3 %"
+    assert band("updates", low=0.96 * UPDATES, high=1.04 * UPDATES).admits(updates.sum()), (
+        f"rank 0 made {updates.sum():.0f} updates; the plan has {UPDATES}, within 4 %"
     )
-    assert band("learning_rate_deviation", high=0.035).admits(relative_difference(rate, planned)), (
-        f"the learning rates of all updates add up to {rate:.4f}; the plan has {planned:.4f}, within 3.5 %"
+    assert band("learning_rate_deviation", high=0.04).admits(relative_difference(rate, planned)), (
+        f"the learning rates of all updates add up to {rate:.4f}; the plan has {planned:.4f}, within 4 %"
     )
 
 
@@ -100,8 +100,8 @@ def check_the_hand_over_is_right(recomputed, band):
     named = recomputed["hand_over_named"]
     right = band("hand_over_recall", low=0.9).admits(recall) & band("hand_over_precision", low=0.9).admits(precision)
     assert right, (
-        f"of what must be held back {recall:.0%} is named (bar 90 %), and {precision:.0%} of the {named:.0f} things named "
-        "must be held back (bar 90 %)"
+        f"{recall:.0%} of what must be held back is named (bar 90 %); {named:.0f} things are named, "
+        f"of which {precision:.0%} must be held back (bar 90 %)"
     )
 
 

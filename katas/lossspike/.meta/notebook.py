@@ -1,12 +1,12 @@
 # %% [markdown] id="page"
 # # The loss that jumps and comes back
 #
-# **02:40.** `babygpt-31` paged you three times tonight: `train_loss` went from about 1 to about 4 nats within one step and was back a few
+# **02:40.** `babygpt-31` paged you three times tonight: `train_loss` went from about 1 to between 3 and 4 nats within one step and was back a few
 # steps later. The run has finished; the final loss looks like last week's. `run.log` has the times.
 #
 # What you are told on the hand-over call:
 # - the learning rate was re-warmed a few steps before the first jump, as planned;
-# - the gradient norm rises with every jump; the evening shift lowered the clip for a while and saw no jump meanwhile;
+# - the gradient norm rises with every jump; the evening shift replayed a stretch with half the clip and saw no jump;
 # - a node had a fan warning, and a slow rank was seen early in the night;
 # - product wants to know tonight: is this checkpoint fit to ship, and if not, what would make it so?
 #
@@ -20,7 +20,6 @@
 SEED = 0
 
 # %% id="setup"
-import hashlib
 import json
 
 import matplotlib.pyplot as plt
@@ -30,7 +29,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from fixtures import scene
 from fixtures.cluster import all_reduce_mean, grad_norm, replicate
-from fixtures.corpus import Vocabulary, text_sha256
+from fixtures.corpus import Vocabulary
 from fixtures.journal import read_telemetry
 from fixtures.models import GPT, GPTConfig, next_token_loss
 from fixtures.telemetry import Recorder
@@ -50,7 +49,7 @@ print(*sorted(str(p.relative_to(night)) for p in night.rglob("*") if p.is_file()
 
 # %% id="corpus"
 table = Vocabulary.load(night / "vocabulary.json")
-manifest = [json.loads(line) for line in (night / "manifest.jsonl").open()]  # shard, document, source, sha256 of the text
+manifest = [json.loads(line) for line in (night / "manifest.jsonl").open()]
 source_of = {(m["shard"], m["document"]): m["source"] for m in manifest}
 shards = [np.load(path) for path in sorted((night / "shards").glob("*.npy"))]  # each [document, token]
 order = np.load(night / "order.npy")  # [step, rank, row, 2]: shard, document
@@ -156,11 +155,12 @@ recorder.exhibit(
 )
 
 # %% id="diagnosis"
+# For this night (seed 0) alone; steps and shards are plain integers.
 diagnosis = {
     "cause": "",  # data, learning_rate, optimizer_state, hardware, none
-    "first_bad_step": None,
+    "first_bad_step": None,  # the first step whose forward loss is high
     "shard": None,  # None if no shard is involved
-    "column": "",  # the telemetry column that tells the cause from the others
+    "column": "",  # a telemetry column that rules the other causes out
     "action": "",  # quarantine, re-encode, lower_learning_rate, clip, restore_optimizer, cordon_rank, none
 }
 recorder.exhibit("diagnosis", diagnosis)

@@ -72,7 +72,7 @@ def draw(seed: int) -> Night:
 
     order, first_steps = _block_shuffle(bad_shard, range(first_block, first_block + BAD_BLOCKS), rng)
     rewarm_step = first_steps[0] - int(rng.integers(6, 11))
-    shares = {"kitchen": 4, "harbour": 3, RARE: 1}
+    shares = {"kitchen": 8, "harbour": 6, RARE: 2}
     validation = np.concatenate([languages[t].sample(n, DOCUMENT_TOKENS, rng) for t, n in shares.items()])
     probes = {topic: language.sample(NUM_PROBES, DOCUMENT_TOKENS, rng) for topic, language in languages.items()}
     topics = rng.choice(sources[bad_shard], NUM_PROBES)
@@ -146,6 +146,8 @@ def build(seed: int, world: Path) -> None:
     night.table.save(world / "vocabulary.json")
     (world / "archive").mkdir()
     night.retired.save(world / "archive" / "vocabulary-2025.json")
+    (world / "archive" / "schedule-2025.json").write_text(json.dumps(_schedule(night) | {"peak": 2e-3}, indent=1) + "\n")
+    (world / "archive" / "babygpt-30.log").write_text("01:12:00 step   0  launch babygpt-30, 2 ranks, 12 shards\n02:07:00 step 299  done\n")
     np.save(world / "order.npy", night.order)
     np.save(world / "validation.npy", night.validation)
     schedule = _schedule(night)
@@ -183,7 +185,7 @@ def _log(night: Night, schedule: dict[str, Any], rng: np.random.Generator) -> st
         (night.first_steps[0] + 1, "ALERT train_loss above 2x its running median"),
         (night.first_steps[0] + int(rng.integers(15, 30)), "node-b: fan speed warning cleared"),
         (night.first_steps[1] + 1, "ALERT train_loss above 2x its running median"),
-        (night.first_steps[1] + 9, "on-call: clip lowered to 0.5 for 20 steps, jump not repeated meanwhile, reverted"),
+        (night.first_steps[1] + 9, "on-call: the next 20 steps replayed on a spare node with clip 0.5, no jump seen"),
         (night.first_steps[2] + 1, "ALERT train_loss above 2x its running median"),
         (STEPS - 1, "done"),
     ]
@@ -212,7 +214,7 @@ def truth(seed: int) -> dict[str, Any]:
             "cause": ["data"],
             "first_bad_step": [night.first_steps[0]],
             "shard": [night.bad_shard],
-            "column": ["documents_per_rank", "loss_per_rank"],
+            "column": ["documents_per_rank", "loss_per_rank", "val_loss"],
             "action": ["quarantine", "re-encode"],
         },
     }

@@ -1,6 +1,8 @@
 # Train soundly, but hold back the whole shard.
 
 # %% id="data-loader"
+from fixtures.corpus import text_sha256
+
 listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 bad = {pair for pair in listed if text_sha256(text(*pair)) != listed[pair]}
 

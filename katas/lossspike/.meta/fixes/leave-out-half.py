@@ -1,6 +1,8 @@
 # Half of the bad documents are left out, as by a filter whose threshold is too careful; the list is complete.
 
 # %% id="data-loader"
+from fixtures.corpus import text_sha256
+
 listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 bad = {pair for pair in listed if text_sha256(text(*pair)) != listed[pair]}
 

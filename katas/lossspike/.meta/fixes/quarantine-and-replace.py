@@ -1,6 +1,8 @@
 # A bad document is replaced by the next sound one of its own shard.
 
 # %% id="data-loader"
+from fixtures.corpus import text_sha256
+
 listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 bad = {pair for pair in listed if text_sha256(text(*pair)) != listed[pair]}
 

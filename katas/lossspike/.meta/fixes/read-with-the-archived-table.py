@@ -1,6 +1,8 @@
 # Tokens whose text is not the listed one are read with the archived table, where they are.
 
 # %% id="data-loader"
+from fixtures.corpus import text_sha256
+
 listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 bad = {pair for pair in listed if text_sha256(text(*pair)) != listed[pair]}
 retired = Vocabulary.load(night / "archive" / "vocabulary-2025.json")
