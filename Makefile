@@ -7,7 +7,8 @@ LAB := $(BIN)/python -m harness $(if $(KATAS),--katas $(KATAS))
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help list check hint reset lab apply sync prove calibrate test lint
+
+.PHONY: help list check hint reset lab doctor new apply sync prove calibrate test lint
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -26,6 +27,12 @@ reset: $(READY) ## put the shipped notebook back, keeping yours under another na
 
 lab: $(READY) ## open JupyterLab: KATA=lossspike to start at its notebook
 	@$(LAB) lab $(KATA)
+
+doctor: $(READY) ## what works on this machine, what is missing, the remedy
+	@$(LAB) doctor
+
+new: $(READY) ## (instructor) start a kata from a commented scaffold: KATA=name-of-the-symptom
+	@$(LAB) new $(call need,KATA)
 
 apply: $(READY) ## (instructor) write a notebook with a known fix in it: KATA=lossspike FIX=name OUTPUT=file
 	@$(LAB) apply $(call need,KATA) $(call need,FIX) --output "$(call need,OUTPUT)"

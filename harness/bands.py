@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fixtures.exhibits import number
 from harness.errors import KataError
-from harness.evidence import number
 from harness.kata import shown
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fixtures.exhibits import number
 from harness.errors import KataError
+from harness.evidence import Reported
 from harness.judge import Judge, Verdict
 from harness.kata import Kata, load_proof
 from harness.variants import Bench, OnDone, OnPlan, Row, broken, fixed, run_all
 
 CALIBRATION_SEEDS = range(100, 120)
 MARGIN_SEEDS = range(100, 105)
+CURVE = "train_loss"
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,15 @@ def calibrate(bench: Bench, on_plan: OnPlan, on_done: OnDone) -> Calibration:
     proof = load_proof(kata)
     reference = fixed(kata, proof.reference, CALIBRATION_SEEDS)
     others = [broken(kata, proof, MARGIN_SEEDS), *(fixed(kata, fix, MARGIN_SEEDS) for fix in proof.fix if not fix.reference)]
-    on_plan(len(CALIBRATION_SEEDS) + len(MARGIN_SEEDS) * len(others))
+    shipped = broken(kata, proof, (0,))
+    on_plan(len(CALIBRATION_SEEDS) + 1 + len(MARGIN_SEEDS) * len(others))
     with Judge(kata.folder, calibrating=True) as judge:
-        [row] = run_all(bench, judge, [reference], on_done)
-    measures = _measures(row.verdicts)
-    _write(kata, measures, {})
+        row, symptom = run_all(bench, judge, [reference, shipped], on_done)
+    measures, curve = _measures(row.verdicts), _curve(row, symptom)
+    _write(kata, measures, {}, curve)
     with Judge(kata.folder) as judge:
         rows = run_all(bench, judge, others, on_done)
-    _write(kata, measures, {row.variant.name: row.refused_by for row in rows if row.variant.expect == "fail"})
+    _write(kata, measures, {row.variant.name: row.refused_by for row in rows if row.variant.expect == "fail"}, curve)
     return Calibration(kata, measures, tuple(rows))
 
 
@@ -55,9 +60,35 @@ def _measures(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float]]:
     }
 
 
-def _write(kata: Kata, measures: Mapping[str, Mapping[str, float]], refused: Mapping[str, float]) -> None:
-    content = {"measures": measures, "refused_by_sd": {k: min(round(v, 1), 1e6) for k, v in refused.items()}}
-    (kata.meta / "baseline.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+def _curve(reference: Row, symptom: Row) -> dict[str, list[float | None]]:
+    """What a report draws behind a learner's curve: where 20 healthy runs lay, step by step, and the notebook as shipped."""
+    healthy = [_by_step(execution.evidence) for execution in reference.executions]
+    steps = sorted(set.union(*(set(run) for run in healthy)))
+    at = [sorted(run[step] for run in healthy if step in run) for step in steps]
+    broken_run = _by_step(symptom.executions[0].evidence)
+    return {
+        "step": list(steps),
+        "healthy_low": [values[0] for values in at],
+        "healthy_high": [values[-1] for values in at],
+        "broken": [broken_run.get(step) for step in steps],
+    }
+
+
+def _by_step(evidence: Path) -> dict[int, float]:
+    rows = Reported(evidence).rows
+    return {row["step"]: round(x, 4) for row in rows if math.isfinite(x := number(row.get(CURVE)))}
+
+
+def _write(
+    kata: Kata, measures: Mapping[str, Mapping[str, float]], refused: Mapping[str, float], curve: Mapping[str, list[float | None]]
+) -> None:
+    # One line for each entry, so that a difference can be read.
+    parts = {"measures": measures, "refused_by_sd": {k: min(round(v, 1), 1e6) for k, v in refused.items()}, "curve": curve}
+    body = ",\n".join(
+        f' "{part}": {{\n' + ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in entries.items()) + "\n }"
+        for part, entries in parts.items()
+    )
+    (kata.meta / "baseline.json").write_text(f"{{\n{body}\n}}\n", encoding="utf-8")
 
 
 def refused_by_sd(kata: Kata) -> dict[str, float]:

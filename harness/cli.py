@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -20,15 +21,22 @@ from harness import attempt as attempts
 from harness import proof, report, scaffold
 from harness.cage import find_cage
 from harness.calibrate import calibrate as measure
+from harness.doctor import examine_machine
 from harness.errors import EnvironmentNotReady, LabError, UsageError
 from harness.kata import Kata, all_katas, find_kata, listed, load_proof, shown
 from harness.logbook import remember, remembered
 from harness.notebook import apply_fix, authored, dumps, read_fix, read_submission, submit
 from harness.variants import Bench
+from harness.webpage import write_junit, write_report
 
 
 def _default_jobs() -> int:
     return os.cpu_count() or 1
+
+
+INTERRUPTED = 130
+"""What shells report for a command that ctrl-C ended."""
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 class Shown(click.ClickException):
@@ -47,6 +55,14 @@ class Lab(click.Group):
             return super().invoke(ctx)
         except LabError as e:
             raise Shown(e) from None
+        except KeyboardInterrupt:
+            click.echo("\nStopped: nothing was judged, nothing of it still runs.", err=True)
+            ctx.exit(INTERRUPTED)
+        except OSError as e:
+            if e.errno not in DISK_ERRORS:
+                raise
+            place = f"{e.filename}: " if e.filename else ""
+            raise Shown(EnvironmentNotReady(f"{place}{e.strerror}. Free some space, or keep runs elsewhere: KATA_RUNS=folder")) from None
 
 
 @click.group(cls=Lab, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -86,6 +102,8 @@ def check(katas: Path, name: str, notebook: Path | None, seed: int | None, as_js
         done = attempts.attempt(kata, submission, seed=seed, on_row=live.row, on_seeds=live.start)
     verdict = report.as_json(kata, done)
     (done.folder / "verdict.json").write_text(json.dumps(verdict, indent=1) + "\n", encoding="utf-8")
+    write_junit(done.folder / "junit.xml", kata, done)
+    write_report(done.folder / "report.html", kata, done, report.conclusion(kata, done).plain)
     report.show_attempt(console, kata, done)
     if as_json:
         click.echo(json.dumps(verdict, indent=1))
@@ -192,6 +210,25 @@ def calibrate(katas: Path, name: str, jobs: int) -> None:
         done = measure(Bench(kata, pool, find_cage()), on_plan, on_done)
     report.show_calibration(console, done, scaffold.check_names(kata))
     click.echo(f"{shown(kata.meta / 'baseline.json')} is written; now make prove KATA={kata.slug}")
+
+
+@main.command()
+@kata_argument
+@click.pass_obj
+def new(katas: Path, name: str) -> None:
+    """Start a kata: a folder that works, whose comments are the format's documentation (for instructors)."""
+    kata = scaffold.new(name, katas)
+    for path in sorted(p for p in kata.folder.rglob("*") if p.is_file()):
+        click.echo(shown(path))
+    click.echo(f"Fill the blanks marked TODO, then make sync, make calibrate and make prove KATA={name}")
+
+
+@main.command()
+def doctor() -> None:
+    """Say what of the lab works on this machine, what is missing, and the remedy."""
+    findings = examine_machine()
+    Console().print(report.findings(findings))
+    sys.exit(4 if any(f.state == "missing" for f in findings) else 0)
 
 
 @main.command()

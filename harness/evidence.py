@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixtures.exhibits import BadExhibit, read_bytes, read_json
+from fixtures.exhibits import BadExhibit, number, read_bytes, read_json
 from fixtures.journal import history
 
 
@@ -65,16 +65,6 @@ class Recomputed(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
-
-
-def number(value: Any) -> float:
-    """Return a JSON value as a float; NaN for whatever is no number, true and false among it."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.nan
 
 
 def _numbers(value: Any, width: int) -> list[float]:

@@ -16,9 +16,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from fixtures.exhibits import number
 from harness.attempt import Attempt
-from harness.calibrate import Calibration
-from harness.evidence import Reported, number
+from harness.calibrate import CURVE, Calibration
+from harness.doctor import Finding
+from harness.evidence import Reported
 from harness.examine import Examined
 from harness.judge import CheckResult, Diagnosis
 from harness.kata import Kata, listed, shown
@@ -29,7 +31,6 @@ from harness.proof import Forged, ProofResult
 from harness.scaffold import hints, postmortem
 from harness.variants import Row as ProofRow
 
-CURVE = "train_loss"
 WRONG_FIELDS_SHOWN_AFTER = 2
 """Attempts; from the third on the verdict names the wrong fields of a diagnosis. Before, trying all values would pay."""
 SYMBOL = {"pass": Text("pass", "green"), "fail": Text("FAIL", "bold red"), "error": Text("BROKE", "bold magenta")}
@@ -50,7 +51,7 @@ def show_attempt(console: Console, kata: Kata, done: Attempt) -> None:
         console.print(curve)
     if done.diagnosis:
         console.print(_diagnosis(done.diagnosis, done.attempts_before))
-    console.print(_conclusion(kata, done))
+    console.print(conclusion(kata, done))
     console.print()
     for line in _next_steps(kata, done):
         console.print(line, highlight=False)
@@ -116,7 +117,8 @@ def _diagnosis(diagnosis: Diagnosis, attempts_before: int) -> Text:
     return Text(line, "yellow")
 
 
-def _conclusion(kata: Kata, done: Attempt) -> Text:
+def conclusion(kata: Kata, done: Attempt) -> Text:
+    """Return the verdict in one line."""
     if done.fixed:
         if len(done.examined) == 1:
             return Text(f"Seed {done.decisive.seed} alone: all checks pass.", "bold green")
@@ -147,6 +149,7 @@ def _next_steps(kata: Kata, done: Attempt) -> Iterator[str]:
         yield f"  open it:  make lab, then {slug}/{slug}.ipynb     or any editor for notebooks: {shown(kata.notebook)}"
     if not done.cage.caged:
         yield f"  uncaged: {done.cage.why_not}"
+    yield f"  curves and changes:  {shown(done.folder / 'report.html')}"
     yield f"  what the run left:  {shown(decisive.execution.evidence)}"
     if done.fixed:
         if len(done.examined) == 1:
@@ -253,6 +256,17 @@ def live_proof(console: Console, title: str) -> Iterator[tuple[Any, Any]]:
         )
 
 
+def findings(found: Sequence[Finding]) -> RenderableType:
+    """Return what was found on this machine, with remedies."""
+    table = Table(box=None, header_style="dim")
+    for heading in ("", "state", "found", "remedy"):
+        table.add_column(heading)
+    styles = {"ok": "green", "worse": "yellow", "missing": "bold red"}
+    for f in found:
+        table.add_row(f.what, Text(f.state, styles[f.state]), f.found, f.remedy)
+    return table
+
+
 def list_katas(katas: Sequence[Kata]) -> RenderableType:
     """Return the katas by track, with what the learner has done."""
     table = Table(box=None, header_style="dim")
@@ -276,12 +290,12 @@ def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[ProofRow], forged: 
     table = Table(
         box=None, header_style="dim", title=f"{kata.slug}: distance to the bar in sd, negative where refused", title_justify="left"
     )
-    table.add_column("variant", no_wrap=True)
+    table.add_column("variant", no_wrap=True, overflow="ellipsis")
     table.add_column("seeds", justify="right")
     for n in range(len(checks)):
-        table.add_column(f"{n + 1}", justify="right")
+        table.add_column(f"{n + 1}", justify="right", min_width=4)
     if forged:
-        table.add_column("liar", justify="right")
+        table.add_column("liar", justify="right", min_width=4)
     for row in rows:
         style = "green" if row.variant.expect == "pass" else "red"
         entries = [_entry(row, check) for check in checks]

@@ -9,11 +9,40 @@ import time
 from pathlib import Path
 
 from fixtures.journal import runs_folder
-from harness.kata import Kata, Proof, listed, shown
+from harness.errors import UsageError
+from harness.kata import Kata, Proof, listed, load_kata, shown
 from harness.notebook import apply_fix, authored, dumps, read_fix
 
 REQUIRED = ("notebook.py", "scene.py", "proof.toml", "hints.md", "postmortem.md")
 POSTMORTEM = ("Symptom", "Timeline", "Root cause", "Why it was hard to see", "Fix", "Guard", "Source")
+
+
+TEMPLATE = Path(__file__).with_name("new_kata")
+SLUG = r"[a-z][a-z0-9-]{1,31}"
+
+
+def new(name: str, katas: Path) -> Kata:
+    """Write a kata that works, with its blanks marked TODO; raises UsageError when the name is taken or no slug."""
+    if not re.fullmatch(SLUG, name):
+        raise UsageError(f"`{name}` is no name for a kata: 2 to 32 small letters, digits and dashes, a letter first; it names the symptom")
+    folder = katas / name
+    if folder.exists():
+        raise UsageError(f"{shown(folder)} exists and is not overwritten")
+    shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    kata = load_kata(folder)
+    sync(kata)
+    return kata
+
+
+def blanks(kata: Kata) -> list[str]:
+    """Return where a kata still says TODO."""
+    texts = [kata.folder / "kata.toml", kata.checks, *sorted(p for p in kata.meta.rglob("*") if p.suffix in (".py", ".toml", ".md"))]
+    found = []
+    for path in texts:
+        lines = [n for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if "TODO" in line]
+        if lines:
+            found.append(f"{shown(path)} still has blanks (TODO) in line {', '.join(map(str, lines))}")
+    return found
 
 
 def sync(kata: Kata) -> Path | None:
@@ -78,7 +107,7 @@ def problems(kata: Kata, proof: Proof) -> list[str]:
     headings = re.findall(r"^## (.+)$", postmortem(kata), flags=re.MULTILINE)
     if missing := [h for h in POSTMORTEM if h not in headings]:
         found.append(f"{shown(kata.meta / 'postmortem.md')} lacks the sections {listed(missing)}")
-    return found + _undeclared_checks(kata, proof) + _giveaways(kata, proof)
+    return found + blanks(kata) + _undeclared_checks(kata, proof) + _giveaways(kata, proof)
 
 
 def check_names(kata: Kata) -> list[str]:

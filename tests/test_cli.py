@@ -1,10 +1,20 @@
+import errno
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
 from harness.scaffold import sync
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -117,3 +127,69 @@ def test_calibrate_then_prove_ends_with_the_matrix(kata, sums):
 
     assert done.exit_code == 0
     assert "sums is proven." in done.output
+
+
+def lab(toys, *arguments, **environment):
+    command = [sys.executable, "-m", "harness", "--katas", str(toys), *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_ctrl_c_leaves_no_kernel_and_no_half_written_state(toys, runs):
+    toml = toys / "hangs" / "kata.toml"
+    toml.write_text(toml.read_text().replace("notebook_s = 4.0", "notebook_s = 60.0"))
+    started = lab(toys, "check", "hangs")
+    deadline = time.monotonic() + 30
+    while not list(runs.glob("hangs/0001/seed-0/evidence")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(2)
+
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=20)
+
+    assert started.returncode == 130
+    assert "Stopped: nothing was judged, nothing of it still runs." in errors
+    assert "Traceback" not in errors
+    assert not (runs / "attempts.jsonl").exists()
+    assert [p for p in psutil.process_iter() if str(runs) in " ".join(environment_of(p))] == []
+
+
+def environment_of(process):
+    try:
+        return [value for key, value in process.environ().items() if key == "KATA_RUN"]
+    except psutil.Error:
+        return []
+
+
+def test_a_checkout_with_spaces_and_braces_in_its_path_works(toys, runs, tmp_path):
+    odd = tmp_path / "a course {of mine}, ünique"
+    toys.rename(odd)
+
+    done = lab(odd, "check", "sums", "--seed", "0", KATA_RUNS=str(tmp_path / "runs of {mine}"))
+
+    output, _ = done.communicate(timeout=60)
+    assert done.returncode == 1
+    assert "the total is off by" in output
+
+
+def test_a_place_that_cannot_be_written_to_is_named_with_the_way_out(kata, monkeypatch):
+    monkeypatch.setenv("KATA_RUNS", "/proc/runs")
+
+    done = kata("check", "sums")
+
+    assert done.exit_code == 4
+    assert "KATA_RUNS=folder" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_full_disk_is_named_with_the_way_out(kata, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device", "attempts.jsonl")
+
+    monkeypatch.setattr("harness.attempt.remember", full)
+
+    done = kata("check", "sums")
+
+    assert done.exit_code == 4
+    assert "attempts.jsonl: No space left on device. Free some space, or keep runs elsewhere: KATA_RUNS=folder" in done.output.replace(
+        "\n", " "
+    )

@@ -4,7 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from harness.evidence import MissingEvidence, Recomputed, Reported, number
+from fixtures.exhibits import number
+from harness.evidence import MissingEvidence, Recomputed, Reported
 
 
 def write(folder, *rows):

@@ -1,0 +1,5 @@
+# A hundredth.
+
+# %% id="total"
+def total(readings):
+    return sum(readings) / 100

@@ -1,0 +1,145 @@
+"""report.html: one file that needs nothing else: checks, evidence, the curve over the healthy band and the broken run, changed cells.
+
+And junit.xml, for whoever collects results by machine.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from fixtures.exhibits import number
+from harness.attempt import Attempt
+from harness.calibrate import CURVE
+from harness.evidence import Reported
+from harness.examine import Examined
+from harness.kata import Kata
+from harness.notebook import authored
+
+WIDTH, HEIGHT, MARGIN = 760, 260, 40
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Points of a plot, in its pixels, and what its axes say."""
+
+    yours: str
+    broken: str
+    healthy: str
+    """A polygon; empty when the kata keeps no healthy band."""
+    ticks_x: list[tuple[float, str]]
+    ticks_y: list[tuple[float, str]]
+    summary: str
+
+
+def write_report(path: Path, kata: Kata, done: Attempt, conclusion: str) -> None:
+    """Write an attempt as a page."""
+    import jinja2  # here: what does not write pages does not pay for it
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
+    page = template.render(
+        kata=kata,
+        done=done,
+        conclusion=conclusion,
+        plot=plot(kata, done.decisive),
+        changes=list(changes(kata, done)),
+        width=WIDTH,
+        height=HEIGHT,
+        margin=MARGIN,
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def changes(kata: Kata, done: Attempt) -> Iterable[tuple[str, list[str]]]:
+    """Return, for each cell that the learner changed, its id and the lines of a unified diff."""
+    shipped = {cell.id: cell.source for cell in authored(kata).cells}
+    for cell in done.submission.notebook.cells:
+        if cell.source != shipped.get(cell.id):
+            diff = difflib.unified_diff(shipped.get(cell.id, "").splitlines(), cell.source.splitlines(), n=2, lineterm="")
+            yield cell.id, list(diff)[2:]
+
+
+def plot(kata: Kata, examined: Examined) -> Plot | None:
+    """Lay out the run's curve over the healthy band and over the broken run; None when the run has no such curve."""
+    rows = Reported(examined.execution.evidence).rows
+    yours = [(row["step"], x) for row in rows if math.isfinite(x := number(row.get(CURVE)))]
+    if len(yours) < 2:
+        return None
+    band = _band(kata)
+    broken = [(s, y) for s, y in zip(band["step"], band["broken"], strict=True) if y is not None]
+    low = list(zip(band["step"], band["healthy_low"], strict=True))
+    high = list(zip(band["step"], band["healthy_high"], strict=True))
+    points = [*yours, *broken, *high]
+    right, top = max(s for s, _ in points), max(y for _, y in points) * 1.05
+
+    def pixels(line: Sequence[tuple[float, float]]) -> str:
+        return " ".join(f"{_x(s, right):.1f},{_y(y, top):.1f}" for s, y in line)
+
+    last, highest = yours[-1], max(yours, key=lambda point: point[1])
+    return Plot(
+        pixels(yours),
+        pixels(broken),
+        pixels([*low, *reversed(high)]),
+        [(_x(s, right), f"{s:g}") for s in _round_ticks(right)],
+        [(_y(y, top), f"{y:g}") for y in _round_ticks(top)],
+        f"{CURVE} over {len(yours)} steps; highest {highest[1]:.2f} at step {highest[0]}, last {last[1]:.2f} at step {last[0]}",
+    )
+
+
+def _band(kata: Kata) -> dict[str, list[Any]]:
+    path = kata.meta / "baseline.json"
+    empty: dict[str, list[Any]] = {"step": [], "healthy_low": [], "healthy_high": [], "broken": []}
+    return empty | (json.loads(path.read_text(encoding="utf-8")).get("curve", {}) if path.exists() else {})
+
+
+def _x(step: float, right: float) -> float:
+    return MARGIN + step / max(right, 1) * (WIDTH - 2 * MARGIN)
+
+
+def _y(value: float, top: float) -> float:
+    return HEIGHT - MARGIN - value / top * (HEIGHT - 2 * MARGIN) if top > 0 else HEIGHT - MARGIN
+
+
+def _round_ticks(end: float) -> list[float]:
+    """About five round numbers from 0 to `end`."""
+    raw = max(end, 1e-9) / 5
+    size = 10 ** math.floor(math.log10(raw))
+    pace = next(size * m for m in (1, 2, 5, 10) if size * m >= raw)
+    return [round(pace * i, 10) for i in range(int(end / pace) + 1)]
+
+
+def write_junit(path: Path, kata: Kata, done: Attempt) -> None:
+    """Write an attempt as junit.xml: a suite for each seed, a case for each check."""
+    root = ElementTree.Element("testsuites", name=kata.slug)
+    for examined in done.examined:
+        checks = examined.verdict.checks if examined.verdict else ()
+        attributes = {
+            "name": f"{kata.slug} seed {examined.seed}",
+            "tests": str(len(checks) or 1),
+            "failures": str(sum(c.status == "fail" for c in checks)),
+            "errors": str(sum(c.status == "error" for c in checks) + (not examined.verdict)),
+            "time": f"{examined.execution.elapsed_s:.2f}",
+        }
+        suite = ElementTree.SubElement(root, "testsuite", attributes)
+        for check in checks:
+            case = ElementTree.SubElement(suite, "testcase", classname=f"{kata.slug}.seed_{examined.seed}", name=check.name)
+            if check.status != "pass":
+                ElementTree.SubElement(case, "failure" if check.status == "fail" else "error", message=_xml_text(check.message))
+        if not examined.verdict:
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=f"{kata.slug}.seed_{examined.seed}", name="the notebook runs to its end"
+            )
+            ElementTree.SubElement(case, "error", message=_xml_text(f"{examined.execution.outcome}: {examined.execution.message}"))
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _xml_text(text: str) -> str:
+    """XML has no word for most control characters, and a learner's error message may hold them."""
+    return "".join(c if c >= " " or c in "\t\n" else "�" for c in text)

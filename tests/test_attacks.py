@@ -1,0 +1,215 @@
+"""What a learner's notebook could try instead of repairing the run. None of it may pass, and none may break the judge."""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.attempt import attempt
+from harness.cage import find_cage
+from harness.notebook import authored, submit
+from harness.premise import Premise
+
+
+@pytest.fixture
+def check(sums, with_fix, monkeypatch):
+    """Check the toy notebook with cells replaced, on the public seed alone; return the attempt."""
+
+    # The premise holds here, and costs two runs a test.
+    monkeypatch.setattr(Premise, "failure", lambda self, judge, broken: "")
+
+    def check(fix=None, seed=0, **cells):
+        submission = submit(sums, authored(sums), with_fix(fix, **cells), "x.ipynb")
+        return attempt(sums, submission, seed=seed, on_row=lambda seed, row: None, on_seeds=lambda seeds: None)
+
+    return check
+
+
+@pytest.fixture
+def answer(check):
+    """The right total of the public seed, as an honest run leaves it."""
+    done = check("leave-the-marker-out")
+    assert done.fixed
+    return json.loads((done.folder / "seed-0" / "evidence" / "total.json").read_text())
+
+
+def refused(done):
+    return done.exit_code == 1 and [c.name for c in done.decisive.verdict.failed] == ["check_the_total_is_right"]
+
+
+def test_a_patched_recorder_changes_the_log_and_not_the_verdict(check):
+    patch = """
+from fixtures.journal import Journal
+
+write = Journal.write
+Journal.write = lambda self, **row: write(self, **row | {"train_loss": 0.0})
+"""
+
+    assert refused(check(total=f"{patch}\ndef total(readings):\n    return sum(readings)"))
+
+
+def test_patched_libraries_stay_in_the_kernel(check):
+    patch = """
+import builtins
+import fixtures.exhibits
+fixtures.exhibits.read_json = lambda folder, name: 0.0
+builtins.abs = lambda x: 0.0
+"""
+
+    assert refused(check(total=f"{patch}\ndef total(readings):\n    return 12345.0"))
+
+
+def test_evidence_written_by_hand_is_judged_like_any_other(check):
+    by_hand = """
+rows = "".join(json.dumps({"step": i, "train_loss": 1.0}) + "\\n" for i in range(20))
+(journal.folder / "telemetry.jsonl").write_text(rows)
+(journal.folder / "total.json").write_text("60.0")
+"""
+
+    assert refused(check(diagnosis=by_hand))
+
+
+def test_evidence_edited_after_the_end_comes_too_late(check, answer):
+    late = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(0.7)
+    while True:
+        (journal.folder / "total.json").write_text("{answer}")
+        time.sleep(0.01)
+"""
+
+    assert refused(check(diagnosis=late))
+
+
+@pytest.mark.parametrize("link", ["os.symlink", "os.link", "shutil.copy"])
+def test_evidence_stolen_from_an_earlier_run(check, answer, runs, link):
+    if not find_cage().caged:
+        pytest.skip("other runs are out of sight only in the cage")
+    stolen = runs / "sums" / "0001" / "seed-0" / "evidence" / "total.json"
+    assert stolen.exists()
+    body = f"import os, shutil\n(journal.folder / 'total.json').unlink()\n{link}({str(stolen)!r}, journal.folder / 'total.json')"
+
+    done = check(diagnosis=body)
+
+    assert done.exit_code == 1
+    assert not done.fixed
+
+
+def test_the_answers_are_not_there_in_the_cage(check, sums):
+    if not find_cage().caged:
+        pytest.skip("the answers are out of sight only in the cage")
+    repository = Path(__file__).parent.parent
+    hidden = [sums.meta / "scene.py", repository / "katas" / "lossspike" / ".meta" / "scene.py", repository / ".git" / "HEAD"]
+    hidden += [repository / "fixtures" / "faults" / "text.py", repository / "tests" / "conftest.py"]
+    assert all(path.exists() for path in hidden if ".git" not in path.parts)
+    body = f"from pathlib import Path\njournal.exhibit('seen', [p for p in {[str(p) for p in hidden]} if Path(p).exists()])"
+
+    done = check(diagnosis=body)
+
+    assert json.loads((done.folder / "seed-0" / "evidence" / "seen.json").read_text()) == []
+
+
+@pytest.mark.parametrize("target", ["kata", "repository", "world", "home"])
+def test_nothing_but_the_own_folder_can_be_written_to_in_the_cage(check, sums, target):
+    if not find_cage().caged:
+        pytest.skip("the machine is read-only only in the cage")
+    folder = {
+        "kata": repr(str(sums.folder)),
+        "repository": repr(str(Path(__file__).parent.parent)),
+        "world": "str(scene.open(SEED))",
+        "home": repr("/etc"),
+    }
+    body = f"from pathlib import Path\n(Path({folder[target]}) / 'planted').write_text('x')"
+
+    done = check(diagnosis=body)
+
+    assert done.examined[0].execution.outcome == "cell_error"
+    assert "Read-only file system" in done.examined[0].execution.message
+
+
+def test_there_is_no_network_in_the_cage(check):
+    if not find_cage().caged:
+        pytest.skip("the network is cut only in the cage")
+    done = check(diagnosis="import socket\nsocket.create_connection(('127.0.0.1', 22), timeout=2)")
+
+    assert done.examined[0].execution.outcome == "cell_error"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "float('nan')",
+        "float('inf')",
+        "-float('inf')",
+        "None",
+        "True",
+        "10 ** 400",
+        "'57.3'",
+        "[57.3]",
+        "{'total': 57.3}",
+        "type('Yes', (float,), {'__eq__': lambda a, b: True, '__abs__': lambda a: 0.0, '__sub__': lambda a, b: 0.0})(3.0)",
+    ],
+)
+def test_what_is_no_right_number_is_refused(check, value):
+    assert refused(check(total=f"def total(readings):\n    return {value}"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "(journal.folder / 'total.json').unlink()",
+        "(journal.folder / 'total.json').write_text('[' * 100_000)",
+        "(journal.folder / 'total.json').write_bytes(bytes(range(256)))",
+        "import pickle; (journal.folder / 'total.json').write_bytes(pickle.dumps(57.3))",
+        "(journal.folder / 'total.json').unlink(); (journal.folder / 'total.json').mkdir()",
+        "import os; (journal.folder / 'total.json').unlink(); os.mkfifo(journal.folder / 'total.json')",
+        "import os; (journal.folder / 'total.json').unlink(); os.symlink('/dev/zero', journal.folder / 'total.json')",
+        "import os; os.chmod(journal.folder / 'total.json', 0)",
+        "import shutil; shutil.rmtree(journal.folder, ignore_errors=True)",
+    ],
+)
+def test_evidence_that_cannot_be_read_is_refused_not_crashed_on(check, body):
+    done = check(diagnosis=body)
+
+    assert done.exit_code == 1
+    assert not done.fixed
+
+
+def test_leaving_before_the_end_is_no_pass(check):
+    assert check("leave-the-marker-out", diagnosis="import os\nos._exit(0)").exit_code == 3
+
+
+def test_pasted_outputs_are_no_run(sums, with_fix):
+    notebook = with_fix()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [{"output_type": "stream", "name": "stdout", "text": "all checks pass"}], 1
+
+    done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), seed=0, on_row=lambda s, r: None, on_seeds=lambda s: None)
+
+    assert done.exit_code == 1
+
+
+def test_a_cell_cannot_choose_its_seed(check):
+    done = check("leave-the-marker-out", seed=5, parameters="SEED = 0")
+
+    assert done.fixed
+    assert "5" in (done.folder / "seed-5" / "executed.ipynb").read_text().split("# Parameters")[1][:40]
+
+
+def test_two_checks_at_once_do_not_meet(check):
+    done = []
+    threads = [threading.Thread(target=lambda: done.append(check("leave-the-marker-out"))) for _ in range(2)]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(d.number for d in done) == [1, 2]
+    assert all(d.fixed for d in done)
+    assert time.monotonic() - started < 30

@@ -1,0 +1,36 @@
+import os
+import stat
+
+import pytest
+
+from harness.cage import find_cage
+
+
+@pytest.fixture
+def fake_bwrap(tmp_path, monkeypatch):
+    """A bubblewrap that a host refuses."""
+    path = tmp_path / "bin" / "bwrap"
+    path.parent.mkdir()
+    path.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    path.chmod(path.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+
+
+def test_a_host_that_refuses_namespaces_is_uncaged_and_told_the_remedy(fake_bwrap):
+    cage = find_cage()
+
+    assert not cage.caged
+    assert "No permissions to create new namespace" in cage.why_not
+    assert "kernel.unprivileged_userns_clone=1" in cage.why_not
+
+
+def test_a_machine_without_bubblewrap_is_told_the_package(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert find_cage().why_not == "bubblewrap is not installed; on Debian or Ubuntu: apt-get install bubblewrap"
+
+
+def test_the_cage_can_be_left_off_by_name(monkeypatch):
+    monkeypatch.setenv("KATA_UNCAGED", "1")
+
+    assert not find_cage().caged
