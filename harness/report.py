@@ -283,19 +283,19 @@ def list_katas(katas: Sequence[Kata]) -> RenderableType:
 
 
 def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[ProofRow], forged: Sequence[Forged] = ()) -> RenderableType:
-    """Return variants × checks: the smallest distance to the bar in sd over the seeds, or pass and FAIL where nothing is measured in sd.
+    """Return variants × checks: the smallest distance to the bar in sd over the seeds, or ok and FAIL where nothing is measured in sd.
 
     The last column says whether the variant is refused under the reports of the reference fix.
     """
     table = Table(
         box=None, header_style="dim", title=f"{kata.slug}: distance to the bar in sd, negative where refused", title_justify="left"
     )
-    table.add_column("variant", no_wrap=True, overflow="ellipsis")
+    table.add_column("variant", no_wrap=True, overflow="ellipsis", min_width=12)
     table.add_column("seeds", justify="right")
     for n in range(len(checks)):
-        table.add_column(f"{n + 1}", justify="right", min_width=4)
+        table.add_column(f"{n + 1}", justify="right", min_width=4, no_wrap=True)
     if forged:
-        table.add_column("liar", justify="right", min_width=4)
+        table.add_column("liar", justify="right", min_width=4, no_wrap=True)
     for row in rows:
         style = "green" if row.variant.expect == "pass" else "red"
         entries = [_entry(row, check) for check in checks]
@@ -315,7 +315,7 @@ def _lie(row: ProofRow, forged: Sequence[Forged]) -> Text:
 def _entry(row: ProofRow, check: str) -> Text:
     refused = [check in {c.name for c in v.failed} for v in row.verdicts]
     margin = row.margin(check)
-    word = "FAIL" if all(refused) else f"{sum(refused)}/{len(refused)}" if any(refused) else "pass"
+    word = "FAIL" if all(refused) else f"{sum(refused)}/{len(refused)}" if any(refused) else "ok"
     figure = word if margin is None or not math.isfinite(margin) else f"{margin:+.0f}"
     return Text(figure, "red" if all(refused) else "yellow" if any(refused) else "green")
 
