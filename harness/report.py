@@ -288,14 +288,19 @@ def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[ProofRow], forged: 
     The last column says whether the variant is refused under the reports of the reference fix.
     """
     table = Table(
-        box=None, header_style="dim", title=f"{kata.slug}: distance to the bar in sd, negative where refused", title_justify="left"
+        box=None,
+        padding=0,
+        pad_edge=False,
+        header_style="dim",
+        title=f"{kata.slug}: distance to the bar in sd, negative where refused",
+        title_justify="left",
     )
-    table.add_column("variant", no_wrap=True, overflow="ellipsis", min_width=12)
-    table.add_column("seeds", justify="right")
+    table.add_column("variant", no_wrap=True, overflow="ellipsis", max_width=26)
+    table.add_column("n", justify="right", min_width=2)
     for n in range(len(checks)):
-        table.add_column(f"{n + 1}", justify="right", min_width=4, no_wrap=True)
+        table.add_column(f"{n + 1}", justify="right", width=5, no_wrap=True)
     if forged:
-        table.add_column("liar", justify="right", min_width=4, no_wrap=True)
+        table.add_column("liar", justify="right", width=5, no_wrap=True)
     for row in rows:
         style = "green" if row.variant.expect == "pass" else "red"
         entries = [_entry(row, check) for check in checks]
