@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from fixtures.exhibits import BadExhibit, number, read_bytes, read_json
 from fixtures.journal import history
 
+FLAGS = ("unrecorded_change",)
+"""Columns that the Recorder writes as true or false."""
+
 
 class MissingEvidence(Exception):
     """A check asked for something that the run did not leave; the check fails with this message."""
@@ -35,10 +38,18 @@ class Reported:
         """Return a telemetry column over the steps, [step] or [step, ...]: NaN where there is no number."""
         if not any(column in row for row in self.rows):
             raise MissingEvidence(f"the run's telemetry has no column `{column}`")
-        values = [row.get(column) for row in self.rows]
+        # true and false are no measurements, but a flag can be counted.
+        values = [float(v) if isinstance(v := row.get(column), bool) and column in FLAGS else v for row in self.rows]
         width = max((len(v) for v in values if isinstance(v, list)), default=0)
         array = np.array([_numbers(v, width) if width else number(v) for v in values])
         array.flags.writeable = False
+        return array
+
+    def per_rank(self, column: str) -> NDArray[np.float64]:
+        """Return a column whose rows hold a list with an entry for each rank, [step, rank]; MissingEvidence when they do not."""
+        array = self[column]
+        if array.ndim != 2:
+            raise MissingEvidence(f"the telemetry's column `{column}` holds no list of ranks")
         return array
 
     def exhibit(self, name: str) -> Any:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -34,6 +35,7 @@ MEASURE_EVERY_S = 0.5
 MAX_EVIDENCE_GIB = 1.0
 MAX_EVIDENCE_FILES = 10_000
 SWEEP_S = 3.0
+TAIL_BYTES = 4 * 2**20
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -227,13 +229,15 @@ class _Tail:
         self._path, self._offset = path, 0
 
     def new_rows(self) -> Iterator[Row]:
-        with suppress(OSError), self._path.open("rb") as file:
+        # The file is the learner's: it may be a pipe, a link to something endless, or one endless line.
+        with suppress(OSError), open(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return
             file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                self._offset += len(line)
-                with suppress(ValueError):
+            *lines, _ = file.read(TAIL_BYTES).split(b"\n")
+            for line in lines:
+                self._offset += len(line) + 1
+                with suppress(ValueError, RecursionError):
                     if isinstance(row := json.loads(line), dict):
                         yield row
 

@@ -83,11 +83,13 @@ def dumps(notebook: NotebookNode) -> str:
 
 def read_submission(path: Path) -> NotebookNode:
     """Read a learner's .ipynb of any 4.x format; raises SubmissionError that says what the file is instead."""
+    if path.exists() and not path.is_file():
+        raise SubmissionError(f"{shown(path)} is not a notebook: it is no regular file")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise SubmissionError(f"{shown(path)} does not exist; make reset KATA=… writes the notebook as shipped") from None
-    except (UnicodeDecodeError, IsADirectoryError) as e:
+    except UnicodeDecodeError as e:
         raise SubmissionError(f"{shown(path)} is not a notebook: {e}") from None
     if not text.strip():
         raise SubmissionError(f"{shown(path)} is empty; expected a Jupyter notebook. Save it again from Jupyter, or make reset KATA=…")
@@ -97,10 +99,14 @@ def read_submission(path: Path) -> NotebookNode:
         raise SubmissionError(
             f"{shown(path)} is not JSON (line {e.lineno}: {e.msg}); expected a Jupyter notebook. Save it again from Jupyter, or make reset KATA=…"
         ) from None
+    except RecursionError:
+        raise SubmissionError(
+            f"{shown(path)} is nested too deeply to be a notebook. Save it again from Jupyter, or make reset KATA=…"
+        ) from None
     if not isinstance(content, dict) or content.get("nbformat") != 4 or not isinstance(content.get("cells"), list):
         raise SubmissionError(f"{shown(path)} is JSON but no notebook of format 4; expected `nbformat: 4` and a list `cells`")
     for position, cell in enumerate(content["cells"], 1):
-        if not isinstance(cell, dict) or not isinstance(cell.get("source", ""), str | list) or not isinstance(cell.get("id", ""), str):
+        if not isinstance(cell, dict) or not _is_source(cell.get("source", "")) or not isinstance(cell.get("id", ""), str):
             raise SubmissionError(
                 f"{shown(path)}: {_ordinal(position)} is no notebook cell; expected `cell_type`, `id` and `source`. Save it again from Jupyter, or make reset KATA=…"
             )
@@ -165,7 +171,12 @@ def _added(cell: NotebookNode, source: str, number: int) -> NotebookNode:
 def _source(cell: NotebookNode) -> str:
     source = cell.get("source", "")
     text = "".join(source) if isinstance(source, list) else str(source)
-    return text.replace("\r\n", "\n")
+    # A lone surrogate is no character that a file can hold.
+    return text.replace("\r\n", "\n").encode("utf-8", "replace").decode("utf-8")
+
+
+def _is_source(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(line, str) for line in value))
 
 
 def _ordinal(position: int) -> str:

@@ -69,7 +69,7 @@ def _show_examined(console: Console, examined: Examined) -> None:
     if verdict is None:
         # A message that names the line names the cell too.
         where = f" in cell `{execution.cell}`" if execution.cell and ", in cell `" not in execution.message else ""
-        console.print(Text(f"  {execution.outcome}{where}: {execution.message}", "red"))
+        console.print(Text(f"  {execution.outcome}{where}: {printable(execution.message)}", "red"))
         return
     if verdict.fixed:
         console.print(Text(f"  all {len(verdict.checks)} checks pass", "green"))
@@ -83,14 +83,20 @@ def _show_examined(console: Console, examined: Examined) -> None:
 def _evidence(check: CheckResult) -> Text:
     if check.status == "pass":
         return Text(check.claim, "dim")
-    return Text.assemble((check.claim, "bold"), "\n", check.message, (f"  [{check.name}]", "dim"))
+    return Text.assemble((check.claim, "bold"), "\n", printable(check.message), (f"  [{check.name}]", "dim"))
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters: names in a learner's files could clear the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
 def _curve(examined: Examined) -> str | None:
     """Draw train_loss over the steps; None when the run has no such column."""
     import uniplot
 
-    rows = [r for r in Reported(examined.execution.evidence).rows if math.isfinite(number(r.get(CURVE)))]
+    # Beyond this a plotting library's arithmetic overflows.
+    rows = [r for r in Reported(examined.execution.evidence).rows if abs(number(r.get(CURVE))) < 1e12 and abs(r["step"]) < 1e12]
     if len(rows) < 2:
         return None
     plot = uniplot.plot_to_string(

@@ -69,7 +69,7 @@ def changes(kata: Kata, done: Attempt) -> Iterable[tuple[str, list[str]]]:
 def plot(kata: Kata, examined: Examined) -> Plot | None:
     """Lay out the run's curve over the healthy band and over the broken run; None when the run has no such curve."""
     rows = Reported(examined.execution.evidence).rows
-    yours = [(row["step"], x) for row in rows if math.isfinite(x := number(row.get(CURVE)))]
+    yours = [(row["step"], x) for row in rows if abs(x := number(row.get(CURVE))) < 1e12 and abs(row["step"]) < 1e12]
     if len(yours) < 2:
         return None
     band = _band(kata)

@@ -1,16 +1,20 @@
 """What a learner's notebook could try instead of repairing the run. None of it may pass, and none may break the judge."""
 
+import io
 import json
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from harness import report
 from harness.attempt import attempt
 from harness.cage import find_cage
 from harness.notebook import authored, submit
 from harness.premise import Premise
+from harness.webpage import write_report
 
 
 @pytest.fixture
@@ -177,6 +181,28 @@ def test_evidence_that_cannot_be_read_is_refused_not_crashed_on(check, body):
 
     assert done.exit_code == 1
     assert not done.fixed
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import os; log.unlink(); os.mkfifo(log)",
+        "import os; log.unlink(); os.symlink('/dev/zero', log)",
+        "log.write_text('[' * 100_000 + '\\n')",
+        'log.write_text(\'{"step": 0, "train_loss": 1.7e308}\\n{"step": 1, "train_loss": -1.7e308}\\n\')',
+        'log.write_text(\'{"num_steps": "many"}\\n{"step": 10000000000000000000000}\\n\')',
+        'log.write_text(\'{"step": 0, "train_loss": 1e999, "\\\\u001b[2J": 3}\\n\' * 3)',
+    ],
+)
+def test_a_log_that_is_none_neither_stops_nor_breaks_the_judge(check, sums, tmp_path, body):
+    done = check("leave-the-marker-out", diagnosis=f"log = journal.folder / 'telemetry.jsonl'\n{body}\nimport time; time.sleep(0.5)")
+
+    assert done.exit_code == 1
+    assert [c.name for c in done.decisive.verdict.failed] == ["check_every_reading_is_logged"]
+    out = io.StringIO()
+    report.show_attempt(Console(file=out), sums, done)
+    write_report(tmp_path / "report.html", sums, done, "x")
+    assert "\x1b" not in out.getvalue()
 
 
 def test_leaving_before_the_end_is_no_pass(check):

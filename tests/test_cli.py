@@ -172,7 +172,7 @@ def test_a_checkout_with_spaces_and_braces_in_its_path_works(toys, runs, tmp_pat
 
 
 def test_a_place_that_cannot_be_written_to_is_named_with_the_way_out(kata, monkeypatch):
-    monkeypatch.setenv("KATA_RUNS", "/proc/runs")
+    monkeypatch.setenv("KATA_RUNS", "/dev/null/runs")
 
     done = kata("check", "sums")
 

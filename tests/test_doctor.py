@@ -26,7 +26,7 @@ def test_a_machine_without_bubblewrap_is_told_the_package(monkeypatch, tmp_path)
 
 
 def test_runs_that_cannot_be_written_have_a_remedy(monkeypatch):
-    monkeypatch.setenv("KATA_RUNS", "/proc/runs")
+    monkeypatch.setenv("KATA_RUNS", "/dev/null/runs")
     monkeypatch.setattr("os.access", lambda path, mode: False)
 
     assert (found("runs").state, found("runs").remedy) == ("missing", "keep runs elsewhere: KATA_RUNS=folder")

@@ -1,5 +1,6 @@
 import copy
 import json
+import os
 
 import pytest
 
@@ -168,7 +169,31 @@ def test_a_missing_notebook_says_how_to_get_it_back(tmp_path):
         read_submission(tmp_path / "x.ipynb")
 
 
-@pytest.mark.parametrize("junk", [{"cells": [3]}, {"cells": [{"source": 7}]}, {"cells": [{"id": ["x"], "cell_type": "code"}]}])
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"cells":' * 100_000])
+def test_a_notebook_nested_too_deeply_is_refused(tmp_path, text):
+    path = tmp_path / "x.ipynb"
+    path.write_text(text)
+
+    with pytest.raises(SubmissionError, match="is nested too deeply to be a notebook"):
+        read_submission(path)
+
+
+def test_a_pipe_in_a_notebooks_place_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.ipynb")
+
+    with pytest.raises(SubmissionError, match="it is no regular file"):
+        read_submission(tmp_path / "x.ipynb")
+
+
+def test_a_lone_surrogate_is_no_character(sums, shipped, learner, tmp_path):
+    cell(learner, "total").source = "x = '\ud800'"
+
+    dumps(take(sums, shipped, learner).notebook).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "junk", [{"cells": [3]}, {"cells": [{"source": 7}]}, {"cells": [{"source": [["x"]]}]}, {"cells": [{"id": ["x"], "cell_type": "code"}]}]
+)
 def test_cells_that_are_none_are_refused_not_crashed_on(sums, shipped, tmp_path, junk):
     path = tmp_path / "x.ipynb"
     path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}} | junk))

@@ -123,6 +123,12 @@ def test_wrong_fields_of_a_diagnosis_are_named_from_the_third_attempt(sums, buil
     assert ("`shard`" in shown) is named
 
 
+def test_control_characters_of_a_learners_file_do_not_reach_the_terminal(sums, build):
+    nasty = CheckResult("check_x", "X.", "fail", "tensor \x1b[2J is missing", ())
+
+    assert "\x1b" not in text(sums, build((0, (nasty,))))
+
+
 def test_json_holds_no_infinities_and_no_field_names_of_the_diagnosis(sums, build):
     content = json.dumps(report.as_json(sums, build((0, (FAILED,)), wrong=("shard",))), allow_nan=False)
 

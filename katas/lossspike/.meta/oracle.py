@@ -23,14 +23,17 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
     ranks = [_model(evidence, f"final-rank{rank}", truth) for rank in range(2)]
     nats = {name: float(document_nll_nats(ranks[0], torch.from_numpy(probe).long()).mean()) for name, probe in truth["probes"].items()}
     excess = {topic: nats[topic] - floor for topic, floor in truth["floor_nats"].items()}
-    return {
-        "imprint_nats": nats["imprint"],
-        "main_excess_nats": (excess["kitchen"] + excess["harbour"]) / 2,
-        "rarest_excess_nats": excess[truth["rarest"]],
-        "rank_difference": _largest_difference(*ranks),
-        "kept_val_loss": _kept_val_loss(evidence, truth),
-        "coverage": _coverage(evidence, truth),
-    } | _hand_over(evidence, truth)
+    return (
+        {
+            "imprint_nats": nats["imprint"],
+            "main_excess_nats": (excess["kitchen"] + excess["harbour"]) / 2,
+            "rarest_excess_nats": excess[truth["rarest"]],
+            "rank_difference": _largest_difference(*ranks),
+            "kept_val_loss": _kept_val_loss(evidence, truth),
+        }
+        | _rows(evidence, truth)
+        | _hand_over(evidence, truth)
+    )
 
 
 def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
@@ -48,22 +51,26 @@ def _largest_difference(a: torch.nn.Module, b: torch.nn.Module) -> float:
 def _kept_val_loss(evidence: Path, truth: dict[str, Any]) -> list[tuple[int, float]]:
     """The kept steps that count, with the validation loss of their weights."""
     validation = torch.from_numpy(truth["validation"]).long()
-    kept = [row["step"] for row in history(read_bytes(evidence, "telemetry.jsonl")) if row["step"] in KEPT]
+    rows = history(read_bytes(evidence, "telemetry.jsonl"))
+    kept = [row["step"] for row in rows if row["step"] in KEPT]
     if len(kept) < len(KEPT) - MAY_BE_SKIPPED:
         return [(KEPT[0], math.nan)]
-    losses = [float(next_token_loss(_model(evidence, f"weights-{step:06d}", truth), validation)) for step in kept]
-    return list(zip(kept, losses, strict=True))
+    names = {step: f"weights-{step:06d}" for step in kept}
+    last = rows[-1]["step"]
+    losses = [(step, float(next_token_loss(_model(evidence, name, truth), validation))) for step, name in names.items()]
+    # What is handed over is what the last row measured.
+    return [*losses, (last, float(next_token_loss(_model(evidence, "final-rank0", truth), validation)))]
 
 
-def _coverage(evidence: Path, truth: dict[str, Any]) -> float:
-    """Share of the sound documents whose tokens reached a model in a step that was followed by an update."""
-    trained: set[str] = set()
+def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
+    """What took part in updates: the share of the sound documents, and how many rows that should not have."""
+    sound, bad = set(truth["good_rows"]), set(truth["bad_rows"])
+    trained: list[str] = []
     for row in history(read_bytes(evidence, "telemetry.jsonl")):
         updates, rows = row.get("updates"), row.get("rows")
         if isinstance(updates, list) and isinstance(rows, list) and any(type(u) is int and u > 0 for u in updates):
-            trained.update(digest for rank in rows if isinstance(rank, list) for digest in rank if isinstance(digest, str))
-    sound = set(truth["good_rows"])
-    return len(sound & trained) / len(sound)
+            trained += [digest for rank in rows if isinstance(rank, list) for digest in rank if isinstance(digest, str)]
+    return {"coverage": len(sound & set(trained)) / len(sound), "exposed_rows": float(sum(digest in bad for digest in trained))}
 
 
 def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
@@ -72,10 +79,13 @@ def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
     except BadExhibit:
         form = {}
     form = form if isinstance(form, dict) else {}
-    documents = {_pair(d) for d in _list(form.get("documents"))}
+    listed = _list(form.get("documents"))
+    documents = {pair for pair in map(_pair, listed) if pair}
+    # Whatever is no pair counts as one that names nothing; a pair named twice counts once.
+    odd = sum(_pair(d) is None for d in listed)
     others = len(_list(form.get("ranks"))) + len(_list(form.get("schedule_changes")))
     bad = set(truth["bad_documents"])
-    named = len(documents) + others
+    named = len(documents) + odd + others
     return {
         "hand_over_named": float(named),
         "hand_over_recall": len(documents & bad) / len(bad),
@@ -84,11 +94,10 @@ def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
 
 
 def _list(value: Any) -> list[Any]:
-    return value[:100_000] if isinstance(value, list) else []
+    return value if isinstance(value, list) else []
 
 
-def _pair(value: Any) -> tuple[float, float]:
-    """A (shard, document) pair; anything else counts as one that names nothing."""
+def _pair(value: Any) -> tuple[int, int] | None:
     if isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value):
         return value[0], value[1]
-    return math.nan, math.nan
+    return None

@@ -204,6 +204,7 @@ def truth(seed: int) -> dict[str, Any]:
     return {
         "bad_documents": sorted(bad),
         "good_rows": [row_digest(tokens[:-1]) for tokens in good],
+        "bad_rows": [row_digest(tokens[:-1]) for tokens in night.stored[night.bad_shard, night.bad_documents]],
         "rarest": RARE,
         "vocab_size": len(night.table),
         "validation": night.validation,

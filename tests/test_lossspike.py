@@ -1,0 +1,48 @@
+"""Attacks that need torch, on the first kata."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.attempt import attempt
+from harness.kata import load_kata
+from harness.notebook import apply_fix, authored, submit
+from harness.premise import Premise
+
+KATA = load_kata(Path(__file__).parent.parent / "katas" / "lossspike")
+
+PATCHED_LOSS = """
+import torch.nn.functional as F
+
+cross_entropy = F.cross_entropy
+F.cross_entropy = lambda *args, **kwargs: cross_entropy(*args, **kwargs).clamp(max=1.2)
+"""
+PATCHED_RECORDER = """
+record = Recorder.record
+
+
+def calm(self, step, losses, **columns):
+    self._rows = [[] for _ in self._rows]
+    record(self, step, [1.0, 1.0], **columns)
+
+
+Recorder.record = calm
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patch", [PATCHED_LOSS, PATCHED_RECORDER])
+def test_patches_in_the_kernel_do_not_reach_the_weights(monkeypatch, patch):
+    monkeypatch.setattr(Premise, "failure", lambda self, judge, broken: "")
+    shipped = authored(KATA)
+    loader = next(cell.source for cell in shipped.cells if cell.id == "data-loader")
+    notebook = apply_fix(shipped, {"data-loader": f"{loader}\n{patch}"}, KATA.notebook)
+
+    done = attempt(KATA, submit(KATA, shipped, notebook, "x"), seed=0, on_row=lambda s, r: None, on_seeds=lambda s: None)
+
+    assert done.exit_code == 1
+    failed = {c.name for c in done.decisive.verdict.failed}
+    assert failed >= {"check_weights_carry_no_imprint", "check_the_curve_is_this_runs"} or failed >= {
+        "check_weights_carry_no_imprint",
+        "check_the_nights_data_is_used",
+    }
