@@ -47,7 +47,7 @@ calibrate: $(READY) ## (instructor) measure the healthy bands: KATA=lossspike
 	@$(LAB) calibrate $(call need,KATA)
 
 test: $(READY) ## (developer) the harness's own tests
-	$(BIN)/python -m pytest -n 2 $(TESTS)
+	$(BIN)/python -m pytest -n 4 $(TESTS)
 
 lint: $(READY) ## (developer) ruff, mypy, import-linter
 	$(BIN)/ruff check .

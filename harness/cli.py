@@ -18,7 +18,7 @@ from rich.markdown import Markdown
 
 from fixtures.journal import REPOSITORY
 from harness import attempt as attempts
-from harness import proof, report, scaffold
+from harness import matrix, proof, report, scaffold
 from harness.cage import find_cage
 from harness.calibrate import calibrate as measure
 from harness.doctor import examine_machine
@@ -191,9 +191,9 @@ def prove(katas: Path, names: tuple[str, ...], jobs: int) -> None:
     console = Console()
     unproven = []
     for kata in _chosen(katas, names):
-        with _runs_in_parallel(jobs) as pool, report.live_proof(console, kata.slug) as (on_plan, on_done):
+        with _runs_in_parallel(jobs) as pool, matrix.live_proof(console, kata.slug) as (on_plan, on_done):
             result = proof.prove(Bench(kata, pool, find_cage()), on_plan, on_done)
-        report.show_proof(console, result)
+        matrix.show_proof(console, result)
         if not result.proven:
             unproven.append(kata.slug)
     sys.exit(1 if unproven else 0)
@@ -206,9 +206,9 @@ def prove(katas: Path, names: tuple[str, ...], jobs: int) -> None:
 def calibrate(katas: Path, name: str, jobs: int) -> None:
     """Measure the reference fix on 20 seeds and every other on 5, and write the bands (for instructors)."""
     kata, console = find_kata(name, katas), Console()
-    with _runs_in_parallel(jobs) as pool, report.live_proof(console, f"calibrate {kata.slug}") as (on_plan, on_done):
+    with _runs_in_parallel(jobs) as pool, matrix.live_proof(console, f"calibrate {kata.slug}") as (on_plan, on_done):
         done = measure(Bench(kata, pool, find_cage()), on_plan, on_done)
-    report.show_calibration(console, done, scaffold.check_names(kata))
+    matrix.show_calibration(console, done, scaffold.check_names(kata))
     click.echo(f"{shown(kata.meta / 'baseline.json')} is written; now make prove KATA={kata.slug}")
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.panel import Panel
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from fixtures.exhibits import number
 from harness.attempt import Attempt
-from harness.calibrate import CURVE, Calibration
+from harness.calibrate import CURVE
 from harness.doctor import Finding
 from harness.evidence import Reported
 from harness.examine import Examined
@@ -27,9 +27,7 @@ from harness.kata import Kata, listed, shown
 from harness.kernel import Row as TelemetryRow
 from harness.logbook import remembered
 from harness.premise import PUBLIC_SEED
-from harness.proof import Forged, ProofResult
 from harness.scaffold import hints, postmortem
-from harness.variants import Row as ProofRow
 
 WRONG_FIELDS_SHOWN_AFTER = 2
 """Attempts; from the third on the verdict names the wrong fields of a diagnosis. Before, trying all values would pay."""
@@ -242,26 +240,6 @@ def live_runs(console: Console) -> Iterator[LiveRuns]:
         yield LiveRuns(progress)
 
 
-@contextmanager
-def live_proof(console: Console, title: str) -> Iterator[tuple[Any, Any]]:
-    """Show how many runs are done; yields the two callbacks that prove and calibrate take."""
-    columns = [
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(24),
-        TextColumn("{task.completed}/{task.total} runs"),
-        TimeElapsedColumn(),
-    ]
-    with Progress(
-        *columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task(title, total=None)
-        yield (
-            lambda total: progress.update(task, total=total),
-            lambda name, seed: progress.update(task, advance=1, description=f"{title}: {name}, seed {seed}"),
-        )
-
-
 def findings(found: Sequence[Finding]) -> RenderableType:
     """Return what was found on this machine, with remedies."""
     table = Table(box=None, header_style="dim")
@@ -286,73 +264,3 @@ def list_katas(katas: Sequence[Kata]) -> RenderableType:
             toml.track, str(toml.level), kata.slug, toml.title, str(toml.minutes), Text(state, "green" if state == "fixed" else "dim")
         )
     return table
-
-
-def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[ProofRow], forged: Sequence[Forged] = ()) -> RenderableType:
-    """Return variants × checks: the smallest distance to the bar in sd over the seeds, or ok and FAIL where nothing is measured in sd.
-
-    The last column says whether the variant is refused under the reports of the reference fix.
-    """
-    table = Table(
-        box=None,
-        padding=0,
-        pad_edge=False,
-        header_style="dim",
-        title=f"{kata.slug}: distance to the bar in sd, negative where refused",
-        title_justify="left",
-    )
-    table.add_column("variant", no_wrap=True, overflow="ellipsis", max_width=26)
-    table.add_column("n", justify="right", min_width=2)
-    for n in range(len(checks)):
-        table.add_column(f"{n + 1}", justify="right", width=5, no_wrap=True)
-    if forged:
-        table.add_column("liar", justify="right", width=5, no_wrap=True)
-    for row in rows:
-        style = "green" if row.variant.expect == "pass" else "red"
-        entries = [_entry(row, check) for check in checks]
-        table.add_row(Text(row.variant.name, style), str(len(row.verdicts)), *entries, *([_lie(row, forged)] if forged else []))
-    legend = Text("\n".join(f"  {n}  {check}" for n, check in enumerate(checks, 1)), "dim")
-    return Group(table, legend)
-
-
-def _lie(row: ProofRow, forged: Sequence[Forged]) -> Text:
-    told = [f for f in forged if f.name == row.variant.name]
-    if not told:
-        return Text("")
-    believed = sum(f.verdict.fixed for f in told)
-    return Text(f"{believed}/{len(told)} by", "yellow") if believed else Text("FAIL", "red")
-
-
-def _entry(row: ProofRow, check: str) -> Text:
-    refused = [check in {c.name for c in v.failed} for v in row.verdicts]
-    margin = row.margin(check)
-    word = "FAIL" if all(refused) else f"{sum(refused)}/{len(refused)}" if any(refused) else "ok"
-    figure = word if margin is None or not math.isfinite(margin) else f"{margin:+.0f}"
-    return Text(figure, "red" if all(refused) else "yellow" if any(refused) else "green")
-
-
-def show_proof(console: Console, result: ProofResult) -> None:
-    """Print the matrix and what contradicts it."""
-    console.print(matrix(result.kata, result.checks, result.rows, result.forged))
-    stolen = [f for f in result.forged if f.name.startswith("weights of")]
-    refused = sum(not f.verdict.fixed for f in stolen)
-    console.print(Text(f"  results of another seed: {refused} of {len(stolen)} refused", "dim"))
-    console.print(Text(f"  same seed twice: {'bit-identical' if not result.bits else 'differs in ' + result.bits}", "dim"))
-    budget = result.kata.toml.budget
-    limits = f"of {budget.notebook_s:g} s, {result.peak_memory_gib:.2f} GiB of {budget.memory_gib:g} GiB"
-    console.print(Text(f"  slowest run {result.slowest_s:.1f} s {limits}", "dim"))
-    for problem in result.problems:
-        console.print(Text(f"  {problem}", "red"))
-    verdict = "is proven" if result.proven else "is not proven"
-    console.print(Text(f"{result.kata.slug} {verdict}.", "bold green" if result.proven else "bold red"))
-
-
-def show_calibration(console: Console, done: Calibration, checks: Sequence[str]) -> None:
-    """Print the reference's bands and how far every other variant is from the bars."""
-    table = Table(box=None, header_style="dim", title="the reference fix", title_justify="left")
-    for heading in ("measure", "mean", "sd", "lowest", "highest", "seeds"):
-        table.add_column(heading, justify="left" if heading == "measure" else "right")
-    for name, m in done.measures.items():
-        table.add_row(name, f"{m['mean']:.5g}", f"{m['sd']:.3g}", f"{m['low']:.5g}", f"{m['high']:.5g}", f"{m['seeds']:.0f}")
-    console.print(table)
-    console.print(matrix(done.kata, checks, done.rows))
