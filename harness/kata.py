@@ -84,6 +84,8 @@ class Proof(Table):
     """Words that no learner-visible text may contain: title, checks, page, first hint."""
     reported: list[str] = ["telemetry.jsonl"]
     """Patterns of the files that only say something about the run; the perfect liar forges them."""
+    liar_satisfies: list[str] = []
+    """Checks that hold reports against what was recomputed: a liar makes the two agree, so they do not count against one."""
     not_bit_identical: str = ""
     """Why the same seed does not give the same bits twice; empty when it does."""
     broken: Broken

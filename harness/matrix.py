@@ -69,7 +69,7 @@ def _lie(row: Row, forged: Sequence[Forged]) -> Text:
     told = [f for f in forged if f.name == row.variant.name]
     if not told:
         return Text("")
-    believed = sum(f.verdict.fixed for f in told)
+    believed = sum(f.believed for f in told)
     return Text(f"{believed}/{len(told)} by", "yellow") if believed else Text("FAIL", "red")
 
 
@@ -85,7 +85,7 @@ def show_proof(console: Console, result: ProofResult) -> None:
     """Print the matrix and what contradicts it."""
     console.print(matrix(result.kata, result.checks, result.rows, result.forged))
     stolen = [f for f in result.forged if f.name.startswith("weights of")]
-    refused = sum(not f.verdict.fixed for f in stolen)
+    refused = sum(not f.believed for f in stolen)
     console.print(Text(f"  results of another seed: {refused} of {len(stolen)} refused", "dim"))
     console.print(Text(f"  same seed twice: {'bit-identical' if not result.bits else 'differs in ' + result.bits}", "dim"))
     budget = result.kata.toml.budget
