@@ -228,6 +228,8 @@ class LiveRuns:
             loss = number(row.get(CURVE))
             what = f"step {step + 1:4d}" + ("" if math.isnan(loss) else f"  {CURVE} {loss:.2f}")
             self._progress.update(task, completed=step + 1, what=what)
+            if step + 1 == self._progress.tasks[task].total:
+                self._progress.update(task, what=f"{what}, judging")
 
 
 @contextmanager
