@@ -62,7 +62,8 @@ class Lab(click.Group):
             if e.errno not in DISK_ERRORS:
                 raise
             place = f"{e.filename}: " if e.filename else ""
-            raise Shown(EnvironmentNotReady(f"{place}{e.strerror}. Free some space, or keep runs elsewhere: KATA_RUNS=folder")) from None
+            space = "free some space, or " if e.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            raise Shown(EnvironmentNotReady(f"{place}{e.strerror}; {space}keep runs elsewhere: KATA_RUNS=folder")) from None
 
 
 @click.group(cls=Lab, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

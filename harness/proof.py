@@ -96,7 +96,7 @@ def prove(bench: Bench, on_plan: OnPlan, on_done: OnDone) -> ProofResult:
         *_contradictions(proof, checks, rows),
         *_too_close(kata, reference, calibrated),
         *_believed(forged),
-        *_over_budget(kata, rows),
+        *over_budget(kata, rows),
     ]
     if bits and not proof.not_bit_identical:
         found.append(
@@ -166,7 +166,8 @@ def _too_close(kata: Kata, reference: Row, calibrated: Mapping[str, float]) -> l
     return found
 
 
-def _over_budget(kata: Kata, rows: Sequence[Row]) -> list[str]:
+def over_budget(kata: Kata, rows: Sequence[Row]) -> list[str]:
+    """Say where runs come nearer to the kata's budget than the design allows."""
     budget, executions = kata.toml.budget, [e for row in rows for e in row.executions]
     slowest, largest = max(e.elapsed_s for e in executions), max(e.peak_memory_gib for e in executions)
     found = []

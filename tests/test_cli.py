@@ -190,6 +190,6 @@ def test_a_full_disk_is_named_with_the_way_out(kata, monkeypatch):
     done = kata("check", "sums")
 
     assert done.exit_code == 4
-    assert "attempts.jsonl: No space left on device. Free some space, or keep runs elsewhere: KATA_RUNS=folder" in done.output.replace(
+    assert "attempts.jsonl: No space left on device; free some space, or keep runs elsewhere: KATA_RUNS=folder" in done.output.replace(
         "\n", " "
     )

@@ -1,12 +1,14 @@
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness.cage import find_cage
-from harness.kata import load_kata
-from harness.proof import prove
+from harness.kata import load_kata, load_proof
+from harness.kernel import Execution
+from harness.proof import content_key, over_budget, prove
 from harness.scaffold import sync
-from harness.variants import Bench
+from harness.variants import Bench, Row, fixed
 
 
 @pytest.fixture
@@ -68,3 +70,72 @@ def test_a_refused_right_fix_is_named_with_the_check(sums, proven):
     result, _ = proven()
 
     assert result.problems == ("right fix `leave-outliers-out` is refused by `check_the_total_is_right`",)
+
+
+@pytest.mark.slow
+def test_a_lie_that_gets_by_undeclared_is_named_and_the_receipt_is_not_written(sums, proven):
+    rewrite(sums.meta / "proof.toml", "honest_only = true", "")
+
+    result, _ = proven()
+
+    assert result.problems == ("forged reports get `log-less` past the judge on seed 0",)
+    assert not (sums.meta / "proof.json").exists()
+
+
+@pytest.mark.slow
+def test_a_needless_confession_is_named(sums, proven):
+    rewrite(sums.meta / "proof.toml", 'why = "The marker still counts, as ten."', 'why = "x"\nhonest_only = true')
+
+    result, _ = proven()
+
+    assert result.problems == ("`clip-readings` is refused also when its reports are forged: drop `honest_only`",)
+
+
+@pytest.mark.slow
+def test_the_receipt_tells_of_the_content_it_was_written_for(sums, proven):
+    proven()
+    receipt = json.loads((sums.meta / "proof.json").read_text())
+
+    assert receipt["content"] == content_key(sums)
+    assert receipt["bit_identical"]
+    assert receipt["variants"]["clip-readings"] == {"expect": "fail", "seeds": [0], "failed": ["check_the_total_is_right"]}
+    sums.checks.write_text(sums.checks.read_text() + "\n")
+    assert receipt["content"] != content_key(sums)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_not_repeatable_is_named(sums, proven):
+    notebook = sums.meta / "notebook.py"
+    rewrite(
+        notebook, "    journal.write(step=step, train_loss=reading)", "    journal.write(step=step, train_loss=reading, when=time.time())"
+    )
+    rewrite(notebook, "import json\n", "import json\nimport time\n")
+
+    result, _ = proven()
+
+    assert result.bits == "`telemetry.jsonl`"
+    assert "two runs of `leave-the-marker-out` on seed 0 differ: `telemetry.jsonl`" in result.problems[0]
+
+
+def test_a_run_that_leaves_no_room_in_the_budget_is_named(sums, tmp_path):
+    run = Execution("completed", "run", "", 15.0, 0.8, tmp_path)
+    row = Row(fixed(sums, load_proof(sums).reference, (0,)), (run,), ())
+
+    assert over_budget(sums, [row]) == [
+        "the slowest run took 15.0 s; 30 % of the 20 s must stay free",
+        "the largest run held 0.80 GiB; 30 % of the 1 GiB must stay free",
+    ]
+
+
+@pytest.mark.slow
+def test_a_bar_or_a_mask_that_stands_too_near_is_named(sums, proven):
+    baseline = sums.meta / "baseline.json"
+    found = json.loads(baseline.read_text())
+    found["measures"]["off"]["sd"] = 0.1
+    found["refused_by_sd"]["scale-down"] = 3.0
+    baseline.write_text(json.dumps(found))
+
+    result, _ = proven()
+
+    assert "the bar of `off` stands 5.0 sd from the reference, expected 6 or more" in result.problems
+    assert "calibration saw `scale-down` only 3.0 sd beyond its decisive bar, expected 4 or more" in result.problems
