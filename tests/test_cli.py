@@ -118,15 +118,19 @@ def test_list_shows_what_is_fixed(kata, tmp_path):
 
 
 @pytest.mark.slow
-def test_calibrate_then_prove_ends_with_the_matrix(kata, sums):
-    (sums.meta / "baseline.json").unlink()
+def test_a_new_kata_proves_when_its_blanks_are_filled(kata, toys):
+    assert "Fill the blanks marked TODO" in kata("new", "slowfade").output
+    assert kata("prove", "slowfade").exit_code == 4  # no bars yet
+    for path in [toys / "slowfade" / "kata.toml", *(toys / "slowfade" / ".meta").rglob("*")]:
+        if path.is_file():
+            path.write_text(path.read_text().replace("TODO", "filled in"))
+    kata("sync", "slowfade")
 
-    assert kata("prove", "sums").exit_code == 4
-    assert kata("calibrate", "sums").exit_code == 0
-    done = kata("prove", "sums")
+    assert kata("calibrate", "slowfade").exit_code == 0
+    done = kata("prove", "slowfade")
 
     assert done.exit_code == 0
-    assert "sums is proven." in done.output
+    assert "slowfade is proven." in done.output
 
 
 def lab(toys, *arguments, **environment):
