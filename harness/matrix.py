@@ -70,7 +70,9 @@ def _lie(row: Row, forged: Sequence[Forged]) -> Text:
     if not told:
         return Text("")
     believed = sum(f.believed for f in told)
-    return Text(f"{believed}/{len(told)} by", "yellow") if believed else Text("FAIL", "red")
+    if not believed:
+        return Text("FAIL", "red")
+    return Text("by" if believed == len(told) else f"{believed}/{len(told)}", "yellow")
 
 
 def _entry(row: Row, check: str) -> Text:
