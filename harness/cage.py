@@ -42,9 +42,15 @@ class Cage:
     def environment(self, evidence: Path, world: Path, scratch: Path) -> dict[str, str]:
         """Return the variables of the kernel's process."""
         home = scratch / "home"
-        own = {"KATA_RUN": evidence, "KATA_WORLD": world, "HOME": home, "IPYTHONDIR": home / ".ipython", "PYTHONPATH": REPOSITORY}
+        own = {"KATA_RUN": evidence, "KATA_WORLD": world, "KATA_PROBE": probe_folder(scratch)}
+        own |= {"HOME": home, "IPYTHONDIR": home / ".ipython", "PYTHONPATH": REPOSITORY}
         # One thread: runs side by side do not compete, and the same seed gives the same bits.
         return os.environ | {k: str(v) for k, v in own.items()} | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def probe_folder(scratch: Path) -> Path:
+    """Return where a kernel will find what the judge asks: it is there only when the notebook's last cell has run."""
+    return scratch / "probe"
 
 
 def find_cage() -> Cage:

@@ -18,7 +18,6 @@ from harness.variants import Bench, OnDone, OnPlan, Row, broken, fixed, run_all
 
 CALIBRATION_SEEDS = range(100, 120)
 MARGIN_SEEDS = range(100, 105)
-CURVE = "train_loss"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def calibrate(bench: Bench, on_plan: OnPlan, on_done: OnDone) -> Calibration:
     on_plan(len(CALIBRATION_SEEDS) + 1 + len(MARGIN_SEEDS) * len(others))
     with Judge(kata.folder, calibrating=True) as judge:
         row, symptom = run_all(bench, judge, [reference, shipped], on_done)
-    measures, curve = _measures(row.verdicts), _curve(row, symptom)
+    measures, curve = _measures(row.verdicts), _curve(kata.toml.curve, row, symptom)
     _write(kata, measures, {}, curve)
     with Judge(kata.folder) as judge:
         rows = run_all(bench, judge, others, on_done)
@@ -60,12 +59,14 @@ def _measures(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float]]:
     }
 
 
-def _curve(reference: Row, symptom: Row) -> dict[str, list[float | None]]:
+def _curve(column: str, reference: Row, symptom: Row) -> dict[str, list[float | None]]:
     """What a report draws behind a learner's curve: where 20 healthy runs lay, step by step, and the notebook as shipped."""
-    healthy = [_by_step(execution.evidence) for execution in reference.executions]
+    if not column:
+        return {}
+    healthy = [_by_step(column, execution.evidence) for execution in reference.executions]
     steps = sorted(set.union(*(set(run) for run in healthy)))
     at = [sorted(run[step] for run in healthy if step in run) for step in steps]
-    broken_run = _by_step(symptom.executions[0].evidence)
+    broken_run = _by_step(column, symptom.executions[0].evidence)
     return {
         "step": list(steps),
         "healthy_low": [values[0] for values in at],
@@ -74,9 +75,9 @@ def _curve(reference: Row, symptom: Row) -> dict[str, list[float | None]]:
     }
 
 
-def _by_step(evidence: Path) -> dict[int, float]:
+def _by_step(column: str, evidence: Path) -> dict[int, float]:
     rows = Reported(evidence).rows
-    return {row["step"]: round(x, 4) for row in rows if math.isfinite(x := number(row.get(CURVE)))}
+    return {row["step"]: round(x, 4) for row in rows if math.isfinite(x := number(row.get(column)))}
 
 
 def _write(

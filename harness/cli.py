@@ -99,7 +99,7 @@ def check(katas: Path, name: str, notebook: Path | None, seed: int | None, as_js
     submission = submit(kata, shipped, read_submission(path), shown(path))
     if submission.as_shipped:
         report.show_page(console, kata, next(cell.source for cell in shipped.cells if cell.cell_type == "markdown"))
-    with report.live_runs(console) as live:
+    with report.live_runs(console, kata.toml.curve) as live:
         done = attempts.attempt(kata, submission, seed=seed, on_row=live.row, on_seeds=live.start)
     verdict = report.as_json(kata, done)
     (done.folder / "verdict.json").write_text(json.dumps(verdict, indent=1) + "\n", encoding="utf-8")

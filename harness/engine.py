@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,8 @@ class Session:
     """Takes what the kernel's process itself prints, which is not for the learner's terminal."""
     deadline: float
     """On the clock of time.monotonic."""
+    before: Callable[[str], None] = lambda cell: None
+    """Is called with the id of a cell that is about to run."""
     cell: str | None = None
     """Id of the cell that runs, or ran last."""
     finished: list[str] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Session:
         return max(0.05, self.deadline - time.monotonic())
 
     def on_start(self, cell: NotebookNode, cell_index: int) -> None:
+        self.before(cell.id)
         self.cell = cell.id
         if cell.cell_type == "code" and cell.source.strip():
             self.counted.append(cell)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixtures.exhibits import BadExhibit, number, read_bytes, read_json
-from fixtures.journal import history
+from fixtures.journal import history, telemetry_name
 
 FLAGS = ("unrecorded_change",)
 """Columns that the Recorder writes as true or false."""
@@ -27,10 +27,10 @@ class MissingEvidence(Exception):
 class Reported:
     """Telemetry and exhibits as the run wrote them: true only if the run is honest."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rank: int = 0) -> None:
         self._folder = folder
         try:
-            self.rows = history(read_bytes(folder, "telemetry.jsonl"))
+            self.rows = history(read_bytes(folder, telemetry_name(rank)))
         except BadExhibit:
             self.rows = []
 
@@ -44,6 +44,15 @@ class Reported:
         array = np.array([_numbers(v, width) if width else number(v) for v in values])
         array.flags.writeable = False
         return array
+
+    def curve(self, column: str) -> list[tuple[int, float]]:
+        """Return (step, value) where the column holds a number that can be drawn: beyond 1e12 plotting arithmetic overflows."""
+        points = [(row["step"], number(row.get(column))) for row in self.rows]
+        return [(step, x) for step, x in points if abs(x) < 1e12 and abs(step) < 1e12]
+
+    def rank(self, rank: int) -> Reported:
+        """Return what one rank reported, in a run whose ranks are processes; the run's own telemetry is that of rank 0."""
+        return Reported(self._folder, rank)
 
     def per_rank(self, column: str) -> NDArray[np.float64]:
         """Return a column whose rows hold a list with an entry for each rank, [step, rank]; MissingEvidence when they do not."""

@@ -15,7 +15,7 @@ from harness.judge import Judge, Verdict
 from harness.kata import Kata
 from harness.kernel import Execution, Place, Row, run
 from harness.notebook import without_outputs
-from harness.world import world_for
+from harness.world import inputs_for, world_for
 
 OnRow = Callable[[int, Row], None]
 
@@ -62,7 +62,7 @@ def run_seed(
     on_row: OnRow = lambda seed, row: None,
 ) -> Execution:
     """Run a notebook in the world of one seed."""
-    place = Place(cage, kata.folder.parent, world_for(kata, seed), run_dir, kata.toml.budget)
+    place = Place(cage, kata.folder.parent, world_for(kata, seed), run_dir, kata.toml.budget, kata.probe, inputs_for(kata, seed))
     return run(without_outputs(notebook), place, seed=seed, on_row=lambda row: on_row(seed, row), stop=stop)
 
 

@@ -52,6 +52,8 @@ class KataToml(Table):
     track: str
     level: int = Field(ge=1, le=5)
     minutes: int = Field(gt=0)
+    curve: str = ""
+    """The telemetry column that is drawn over the steps; empty for a kata that has no curve."""
     budget: Budget
     cells: Cells
 
@@ -82,7 +84,7 @@ class Proof(Table):
     source: list[str] = Field(min_length=1)
     giveaways: list[str] = Field(min_length=1)
     """Words that no learner-visible text may contain: title, checks, page, first hint."""
-    reported: list[str] = ["telemetry.jsonl"]
+    reported: list[str] = ["telemetry*.jsonl"]
     """Patterns of the files that only say something about the run; the perfect liar forges them."""
     liar_satisfies: list[str] = []
     """Checks that hold reports against what was recomputed: a liar makes the two agree, so they do not count against one."""
@@ -115,6 +117,18 @@ class Kata:
     @property
     def checks(self) -> Path:
         return self.folder / "checks.py"
+
+    @property
+    def probe(self) -> Path | None:
+        """Calls the learner's functions after the last cell; None for a kata that judges weights or files."""
+        path = self.folder / "probe.py"
+        return path if path.exists() else None
+
+    @property
+    def sources(self) -> list[Path]:
+        """Everything that decides how a run of this kata is judged."""
+        meta = [p for p in self.meta.rglob("*") if (p.is_file() and p.suffix in (".py", ".toml")) or p.name == "baseline.json"]
+        return [self.folder / "kata.toml", self.checks, *([self.probe] if self.probe else []), *sorted(meta)]
 
     def fix_path(self, name: str) -> Path:
         return self.meta / "fixes" / f"{name}.py"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,9 +25,10 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from harness.cage import Cage
+from harness.cage import Cage, probe_folder
 from harness.engine import Session, execute, kernel_manager, socket_folder
 from harness.kata import Budget
+from harness.notebook import PROBE_CELL, with_probe
 
 Row = dict[str, Any]
 Outcome = Literal["completed", "cell_error", "timeout", "out_of_memory", "out_of_disk", "kernel_died", "cancelled"]
@@ -69,6 +72,10 @@ class Place:
     world: Path
     run_dir: Path
     budget: Budget
+    probe: Path | None = None
+    """A script that calls the learner's functions after the last cell …"""
+    inputs: Path | None = None
+    """… and the folder of what it calls them with."""
 
 
 def run(
@@ -85,18 +92,30 @@ def run(
     """
     evidence, budget = place.run_dir / "evidence", place.budget
     evidence.mkdir(parents=True)
+    if place.probe:
+        notebook = with_probe(notebook)
     nbformat.write(notebook, place.run_dir / "input.ipynb")
     started = time.monotonic()
     with socket_folder() as sockets, (place.run_dir / "kernel.log").open("wb") as log:
         scratch = Path(sockets)
         km = kernel_manager(place.cage.argv(budget, place.katas, evidence, place.world, scratch), scratch)
-        session = Session(km, place.cage.environment(evidence, place.world, scratch), log, started + budget.notebook_s)
+        environment = place.cage.environment(evidence, place.world, scratch)
+        session = Session(km, environment, log, started + budget.notebook_s, partial(_bring_probe, place, scratch))
         watch = _Watch(session, evidence, budget, place.cage.caged, stop or threading.Event(), on_row)
         with watch:
             outcome, message = _executed(notebook, place, session, seed)
     if watch.killed_for:
         outcome, message = watch.killed_for
     return Execution(outcome, session.cell, message, time.monotonic() - started, round(watch.peak_memory_gib, 3), place.run_dir)
+
+
+def _bring_probe(place: Place, scratch: Path, cell: str) -> None:
+    """Show the kernel what it will be asked, now that its notebook has run."""
+    if cell != PROBE_CELL or place.probe is None or place.inputs is None:
+        return
+    folder = probe_folder(scratch)
+    shutil.copytree(place.inputs, folder / "inputs")
+    shutil.copy(place.probe, folder / "probe.py")
 
 
 def _executed(notebook: NotebookNode, place: Place, session: Session, seed: int) -> tuple[Outcome, str]:

@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from harness.errors import KataError, SubmissionError
 from harness.kata import Kata, listed, shown
 
+PROBE_CELL = "probe"
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -62,6 +63,8 @@ def authored(kata: Kata) -> NotebookNode:
     """Return the kata's notebook from its source of truth, `.meta/notebook.py`, as `make sync` writes it."""
     path = kata.meta / "notebook.py"
     notebook = read_percent(path)
+    if PROBE_CELL in ids(notebook):
+        raise KataError(f"{shown(path)}: the cell id `{PROBE_CELL}` is the judge's own; name that cell otherwise")
     if missing := [i for i in kata.toml.cells.editable if i not in ids(notebook)]:
         raise KataError(
             f"{shown(kata.folder / 'kata.toml')}: editable cell {listed(missing)} is not in {shown(path)}; its cells are {listed(ids(notebook))}"
@@ -73,6 +76,13 @@ def authored(kata: Kata) -> NotebookNode:
     for cell in notebook.cells:
         cell.metadata["editable"] = cell.id in kata.toml.cells.editable or cell.cell_type == "markdown"
     return notebook
+
+
+def with_probe(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy that ends with a cell in which the kata's probe.py asks its questions."""
+    asked = copy.deepcopy(notebook)
+    asked.cells.append(nbformat.v4.new_code_cell("from fixtures.probing import answer\n\nanswer(globals())", id=PROBE_CELL))
+    return asked
 
 
 def dumps(notebook: NotebookNode) -> str:

@@ -101,8 +101,7 @@ def _failure(proof: Proof, broken: Examined, reference: Examined) -> str:
 
 
 def _key(kata: Kata) -> str:
-    own = [p for p in [kata.checks, *kata.meta.rglob("*")] if (p.is_file() and p.suffix in (".py", ".toml")) or p.name == "baseline.json"]
-    return f"{content_hash(sorted(own) + fixtures_files())[:12]}-{version('torch')}-{platform.node()}-{platform.machine()}"
+    return f"{content_hash(kata.sources + fixtures_files())[:12]}-{version('torch')}-{platform.node()}-{platform.machine()}"
 
 
 def _made(folder: Path) -> Path:

@@ -191,7 +191,7 @@ def _names(execution: Execution) -> list[str]:
 
 
 def _content(path: Path) -> Any:
-    if path.name != "telemetry.jsonl":
+    if path.suffix != ".jsonl":
         return path.read_bytes()
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [{k: v for k, v in row.items() if k != "elapsed_s"} for row in rows]
@@ -199,9 +199,7 @@ def _content(path: Path) -> Any:
 
 def content_key(kata: Kata) -> str:
     """Return the hash of everything that a kata's proof rests on."""
-    own = [kata.folder / "kata.toml", kata.checks, *sorted(p for p in kata.meta.rglob("*") if p.suffix in (".py", ".toml"))]
-    judges = [Path(__file__).with_name(name) for name in JUDGES]
-    return content_hash([*own, kata.meta / "baseline.json", *fixtures_files(), *judges])
+    return content_hash([*kata.sources, *fixtures_files(), *(Path(__file__).with_name(name) for name in JUDGES)])
 
 
 def _write_receipt(result: ProofResult) -> None:

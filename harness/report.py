@@ -18,7 +18,6 @@ from rich.text import Text
 
 from fixtures.exhibits import number
 from harness.attempt import Attempt
-from harness.calibrate import CURVE
 from harness.doctor import Finding
 from harness.evidence import Reported
 from harness.examine import Examined
@@ -45,7 +44,7 @@ def show_attempt(console: Console, kata: Kata, done: Attempt) -> None:
         console.print(f"note: {note}", style="yellow")
     for examined in done.examined:
         _show_examined(console, examined)
-    if curve := _curve(done.decisive):
+    if curve := _curve(kata, done.decisive):
         console.print(curve)
     if done.diagnosis:
         console.print(_diagnosis(done.diagnosis, done.attempts_before))
@@ -89,18 +88,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
-def _curve(examined: Examined) -> str | None:
-    """Draw train_loss over the steps; None when the run has no such column."""
-    import uniplot
-
-    # Beyond this a plotting library's arithmetic overflows.
-    rows = [r for r in Reported(examined.execution.evidence).rows if abs(number(r.get(CURVE))) < 1e12 and abs(r["step"]) < 1e12]
-    if len(rows) < 2:
+def _curve(kata: Kata, examined: Examined) -> str | None:
+    """Draw the kata's curve over the steps; None when the run has no such column."""
+    points = Reported(examined.execution.evidence).curve(kata.toml.curve)
+    if len(points) < 2:
         return None
+    import uniplot  # here: what draws nothing does not pay for it
+
     plot = uniplot.plot_to_string(
-        [number(r[CURVE]) for r in rows],
-        [r["step"] for r in rows],
-        title=f"{CURVE} over steps, {_night(examined.seed)}",
+        [value for _, value in points],
+        [step for step, _ in points],
+        title=f"{kata.toml.curve} over steps, {_night(examined.seed)}",
         lines=True,
         width=72,
         height=11,
@@ -209,15 +207,15 @@ def _check_as_json(check: CheckResult) -> dict[str, Any]:
 class LiveRuns:
     """What runs now: a line a seed, fed from the telemetry."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, curve: str) -> None:
+        self._progress, self._curve = progress, curve
         self._tasks: dict[int, TaskID] = {}
 
     def start(self, seeds: Sequence[int]) -> None:
         """Add a line for each seed that starts to run."""
         for task in self._tasks.values():
             self._progress.update(task, visible=False)
-        self._tasks = {seed: self._progress.add_task(_night(seed), total=None, what="starting") for seed in seeds}
+        self._tasks = {seed: self._progress.add_task(_night(seed), total=None, what="running") for seed in seeds}
 
     def row(self, seed: int, row: TelemetryRow) -> None:
         """Take a telemetry row of a seed's run."""
@@ -225,21 +223,21 @@ class LiveRuns:
         if isinstance(total := row.get("num_steps"), int):
             self._progress.reset(task, total=total, what="training")
         if isinstance(step := row.get("step"), int):
-            loss = number(row.get(CURVE))
-            what = f"step {step + 1:4d}" + ("" if math.isnan(loss) else f"  {CURVE} {loss:.2f}")
+            value = number(row.get(self._curve))
+            what = f"step {step + 1:4d}" + ("" if math.isnan(value) else f"  {self._curve} {value:.2f}")
             self._progress.update(task, completed=step + 1, what=what)
             if step + 1 == self._progress.tasks[task].total:
                 self._progress.update(task, what=f"{what}, judging")
 
 
 @contextmanager
-def live_runs(console: Console) -> Iterator[LiveRuns]:
-    """Show running seeds with step, loss and time left until the block ends."""
+def live_runs(console: Console, curve: str) -> Iterator[LiveRuns]:
+    """Show running seeds with step, the kata's curve and time left until the block ends."""
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[what]}"), TimeElapsedColumn()]
     with Progress(
         *columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        yield LiveRuns(progress)
+        yield LiveRuns(progress, curve)
 
 
 def findings(found: Sequence[Finding]) -> RenderableType:

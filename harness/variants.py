@@ -132,5 +132,6 @@ def cached_run(bench: Bench, notebook: NotebookNode, seed: int, stop: threading.
 
 
 def _run_key(kata: Kata, notebook: NotebookNode, seed: int) -> str:
-    sources = content_hash([kata.meta / "scene.py", kata.folder / "kata.toml", *fixtures_files()])
+    probe = [kata.probe] if kata.probe else []
+    sources = content_hash([kata.meta / "scene.py", kata.folder / "kata.toml", *probe, *fixtures_files()])
     return hashlib.sha256(f"{sources}{dumps(notebook)}{seed}".encode()).hexdigest()[:16]

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from fixtures.exhibits import number
 from harness.attempt import Attempt
-from harness.calibrate import CURVE
 from harness.evidence import Reported
 from harness.examine import Examined
 from harness.kata import Kata
@@ -68,8 +66,8 @@ def changes(kata: Kata, done: Attempt) -> Iterable[tuple[str, list[str]]]:
 
 def plot(kata: Kata, examined: Examined) -> Plot | None:
     """Lay out the run's curve over the healthy band and over the broken run; None when the run has no such curve."""
-    rows = Reported(examined.execution.evidence).rows
-    yours = [(row["step"], x) for row in rows if abs(x := number(row.get(CURVE))) < 1e12 and abs(row["step"]) < 1e12]
+    column = kata.toml.curve
+    yours = Reported(examined.execution.evidence).curve(column)
     if len(yours) < 2:
         return None
     band = _band(kata)
@@ -89,7 +87,7 @@ def plot(kata: Kata, examined: Examined) -> Plot | None:
         pixels([*low, *reversed(high)]),
         [(_x(s, right), f"{s:g}") for s in _round_ticks(right)],
         [(_y(y, top), f"{y:g}") for y in _round_ticks(top)],
-        f"{CURVE} over {len(yours)} steps; highest {highest[1]:.2f} at step {highest[0]}, last {last[1]:.2f} at step {last[0]}",
+        f"{column} over {len(yours)} steps; highest {highest[1]:.2f} at step {highest[0]}, last {last[1]:.2f} at step {last[0]}",
     )
 
 

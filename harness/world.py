@@ -1,4 +1,4 @@
-"""The folder of files that a run stands in, built once for each content and seed."""
+"""The folder of files that a run stands in, and the one that a probe is asked with: built once for each content and seed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from harness.kata import Kata, shown
 
 def world_for(kata: Kata, seed: int) -> Path:
     """Return the world of a seed, built now if it was not yet; raises KataError with the scene script's own words."""
+    return _built(kata, seed, "worlds", "build")
+
+
+def inputs_for(kata: Kata, seed: int) -> Path | None:
+    """Return the hidden inputs of a seed for the kata's probe, in the same way; None for a kata without probe."""
+    return _built(kata, seed, "inputs", "inputs") if kata.probe else None
+
+
+def _built(kata: Kata, seed: int, kind: str, function: str) -> Path:
     script = kata.meta / "scene.py"
-    world: Path = runs_folder() / kata.slug / "worlds" / f"{seed}-{content_hash([script, *fixtures_files()])[:12]}"
-    if not world.is_dir():
+    folder: Path = runs_folder() / kata.slug / kind / f"{seed}-{content_hash([script, *fixtures_files()])[:12]}"
+    if not folder.is_dir():
         try:
-            scene.build(script, seed, world)
+            scene.build(script, seed, folder, function)
         except subprocess.CalledProcessError as e:
-            raise KataError(f"{shown(script)}: build({seed}) failed: {e.stderr.strip().splitlines()[-1]}") from None
-    return world
+            raise KataError(f"{shown(script)}: {function}({seed}) failed: {e.stderr.strip().splitlines()[-1]}") from None
+    return folder
 
 
 def fixtures_files() -> list[Path]:

@@ -17,7 +17,7 @@ def test_an_unknown_key_is_named_with_its_file_and_the_keys_there_are(sums):
         load_kata(sums.folder)
 
     text = str(caught.value)
-    assert "kata.toml: `minuts` is not a key; keys: `schema`, `title`, `track`, `level`, `minutes`, `budget`, `cells`" in text
+    assert "kata.toml: `minuts` is not a key; keys: `schema`, `title`, `track`, `level`, `minutes`, `curve`, `budget`, `cells`" in text
     assert "kata.toml: `minutes` is missing" in text
 
 
@@ -55,7 +55,7 @@ def test_an_unknown_kata_is_answered_with_the_nearest(toys):
 
 
 def test_katas_are_listed_by_track_level_and_name(toys):
-    assert [kata.slug for kata in all_katas(toys)] == ["crashes", "dies", "hangs", "sums"]
+    assert [kata.slug for kata in all_katas(toys)] == ["crashes", "dies", "doubles", "hangs", "sums"]
 
 
 def test_a_fix_declared_twice_is_refused(sums):

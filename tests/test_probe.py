@@ -1,0 +1,94 @@
+"""Behaviour is judged by calling the learner's functions, in their kernel, on inputs that are there only then."""
+
+import pytest
+
+from harness.attempt import attempt
+from harness.errors import KataError
+from harness.kata import load_kata
+from harness.notebook import apply_fix, authored, submit
+from harness.premise import Premise
+from harness.world import inputs_for
+
+
+@pytest.fixture
+def doubles(toys):
+    return load_kata(toys / "doubles")
+
+
+@pytest.fixture
+def check(doubles, monkeypatch):
+    """Check the notebook with another body of the cell `double`, on the public seed alone."""
+    # The premise holds here, and costs two runs a test.
+    monkeypatch.setattr(Premise, "failure", lambda self, judge, broken: "")
+
+    def check(body):
+        shipped = authored(doubles)
+        submission = submit(doubles, shipped, apply_fix(shipped, {"double": body}, doubles.notebook), "x.ipynb")
+        return attempt(doubles, submission, seed=0, on_row=lambda seed, row: None, on_seeds=lambda seeds: None)
+
+    return check
+
+
+def test_right_behaviour_passes_without_telemetry_and_curve(check):
+    done = check("def double(n):\n    return n * 2")
+
+    assert done.exit_code == 0
+    assert (done.folder / "seed-0" / "evidence" / "telemetry.jsonl").read_text() == ""
+
+
+def test_wrong_behaviour_on_hidden_inputs_fails(check):
+    done = check("def double(n):\n    return {1: 2, 4: 8}.get(n, 0)")
+
+    assert done.exit_code == 1
+    assert done.decisive.verdict.checks[0].message == "8 of 8 answers are wrong"
+
+
+def test_a_name_that_is_gone_is_said_in_plain_words(check):
+    done = check("def twice(n):\n    return n * 2")
+
+    assert done.exit_code == 1
+    assert done.examined[0].execution.cell == "probe"
+    assert "the judge calls `double`, which the notebook does not define any more; keep the name" in done.examined[0].execution.message
+
+
+def test_a_function_that_raises_when_it_is_asked_is_shown_with_its_line(check):
+    done = check("def double(n):\n    raise ValueError('no')")
+
+    assert done.examined[0].execution.message == "ValueError: no, in cell `double`, line 2: raise ValueError('no')"
+
+
+@pytest.mark.parametrize("answer", ["'many'", "float('nan')", "None", "[n, n]"])
+def test_an_answer_of_another_kind_is_refused_not_crashed_on(check, answer):
+    done = check(f"def double(n):\n    return {answer}")
+
+    assert done.exit_code == 1
+    assert not done.fixed
+
+
+def test_what_is_asked_is_not_there_before_the_last_cell(check):
+    body = "import os\nfrom pathlib import Path\nassert not Path(os.environ['KATA_PROBE']).exists()\ndouble = lambda n: n * 2"
+
+    assert check(body).fixed
+
+
+def test_inputs_differ_from_seed_to_seed_and_a_kata_without_probe_has_none(doubles, sums):
+    first, second = ((inputs_for(doubles, seed) / "numbers.json").read_text() for seed in (0, 1))
+
+    assert first != second
+    assert inputs_for(sums, 0) is None
+
+
+def test_a_scene_without_inputs_is_named(doubles):
+    scene = doubles.meta / "scene.py"
+    scene.write_text(scene.read_text().replace("def inputs", "def input_"))
+
+    with pytest.raises(KataError, match=r"scene\.py: inputs\(0\) failed: KeyError: 'inputs'"):
+        inputs_for(doubles, 0)
+
+
+def test_the_cell_id_of_the_judge_is_reserved(doubles):
+    notebook = doubles.meta / "notebook.py"
+    notebook.write_text(notebook.read_text().replace('id="double"', 'id="probe"'))
+
+    with pytest.raises(KataError, match="the cell id `probe` is the judge's own"):
+        authored(doubles)

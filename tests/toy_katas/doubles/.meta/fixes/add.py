@@ -1,0 +1,5 @@
+# A fix.
+
+# %% id="double"
+def double(n):
+    return n + n

@@ -1,0 +1,5 @@
+# A fix.
+
+# %% id="double"
+def double(n):
+    return min(2 * n, 100)
