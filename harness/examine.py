@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +62,11 @@ def run_seed(
     on_row: OnRow = lambda seed, row: None,
 ) -> Execution:
     """Run a notebook in the world of one seed."""
-    place = Place(cage, kata.folder.parent, world_for(kata, seed), run_dir, kata.toml.budget, kata.probe, inputs_for(kata, seed))
-    return run(without_outputs(notebook), place, seed=seed, on_row=lambda row: on_row(seed, row), stop=stop)
+    # The inputs are not needed before the last cell, and are drawn while the others run.
+    with ThreadPoolExecutor(1) as aside:
+        inputs = aside.submit(inputs_for, kata, seed).result
+        place = Place(cage, kata.folder.parent, world_for(kata, seed), run_dir, kata.toml.budget, kata.probe, inputs)
+        return run(without_outputs(notebook), place, seed=seed, on_row=lambda row: on_row(seed, row), stop=stop)
 
 
 def judge_execution(judge: Judge, seed: int, execution: Execution) -> Examined:

@@ -74,8 +74,8 @@ class Place:
     budget: Budget
     probe: Path | None = None
     """A script that calls the learner's functions after the last cell …"""
-    inputs: Path | None = None
-    """… and the folder of what it calls them with."""
+    inputs: Callable[[], Path | None] = lambda: None
+    """… and where what it calls them with lies: asked for only then."""
 
 
 def run(
@@ -111,10 +111,10 @@ def run(
 
 def _bring_probe(place: Place, scratch: Path, cell: str) -> None:
     """Show the kernel what it will be asked, now that its notebook has run."""
-    if cell != PROBE_CELL or place.probe is None or place.inputs is None:
+    if cell != PROBE_CELL or place.probe is None or (inputs := place.inputs()) is None:
         return
     folder = probe_folder(scratch)
-    shutil.copytree(place.inputs, folder / "inputs")
+    shutil.copytree(inputs, folder / "inputs")
     shutil.copy(place.probe, folder / "probe.py")
 
 

@@ -138,7 +138,7 @@ def conclusion(kata: Kata, done: Attempt) -> Text:
     what = f"{failed} of {len(decisive.verdict.checks)} checks fail" if decisive.verdict else "the notebook did not run to its end"
     if decisive.seed != PUBLIC_SEED and len(done.examined) > 1:
         return Text(
-            f"Passes on the public night, and {what} on night {decisive.seed}, where the same thing goes wrong at other steps and in other places.",
+            f"Passes on the public night, and {what} on night {decisive.seed}: the same failure, in a world that your repair had not met.",
             "bold red",
         )
     return Text(f"Not fixed: {what}.", "bold red")
