@@ -23,7 +23,7 @@ from harness.judge import Judge
 from harness.kata import Kata, Proof, listed, load_proof
 from harness.kernel import Execution
 from harness.notebook import apply_fix, authored, read_fix
-from harness.world import content_hash, fixtures_files
+from harness.world import content_hash, fixtures_of
 
 PUBLIC_SEED = 0
 
@@ -101,7 +101,7 @@ def _failure(proof: Proof, broken: Examined, reference: Examined) -> str:
 
 
 def _key(kata: Kata) -> str:
-    return f"{content_hash(kata.sources + fixtures_files())[:12]}-{version('torch')}-{platform.node()}-{platform.machine()}"
+    return f"{content_hash(kata.sources + fixtures_of(kata))[:12]}-{version('torch')}-{platform.node()}-{platform.machine()}"
 
 
 def _made(folder: Path) -> Path:

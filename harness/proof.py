@@ -19,7 +19,7 @@ from harness.kata import Kata, Proof, listed, load_proof
 from harness.kernel import Execution
 from harness.scaffold import check_names, problems
 from harness.variants import Bench, OnDone, OnPlan, Row, broken, cached_run, fixed, run_all
-from harness.world import content_hash, fixtures_files
+from harness.world import content_hash, fixtures_of
 
 PROOF_SEEDS = (0, 1, 2)
 BAR_SD = 6.0
@@ -199,7 +199,7 @@ def _content(path: Path) -> Any:
 
 def content_key(kata: Kata) -> str:
     """Return the hash of everything that a kata's proof rests on."""
-    return content_hash([*kata.sources, *fixtures_files(), *(Path(__file__).with_name(name) for name in JUDGES)])
+    return content_hash([*kata.sources, *fixtures_of(kata), *(Path(__file__).with_name(name) for name in JUDGES)])
 
 
 def _write_receipt(result: ProofResult) -> None:

@@ -20,7 +20,7 @@ from harness.judge import Judge, Verdict
 from harness.kata import Fix, Kata, Proof
 from harness.kernel import Execution
 from harness.notebook import apply_fix, authored, dumps, read_fix
-from harness.world import content_hash, fixtures_files
+from harness.world import content_hash, fixtures_of
 
 OnPlan = Callable[[int], None]
 """Is told how many runs there will be."""
@@ -133,5 +133,5 @@ def cached_run(bench: Bench, notebook: NotebookNode, seed: int, stop: threading.
 
 def _run_key(kata: Kata, notebook: NotebookNode, seed: int) -> str:
     probe = [kata.probe] if kata.probe else []
-    sources = content_hash([kata.meta / "scene.py", kata.folder / "kata.toml", *probe, *fixtures_files()])
+    sources = content_hash([kata.meta / "scene.py", kata.folder / "kata.toml", *probe, *fixtures_of(kata)])
     return hashlib.sha256(f"{sources}{dumps(notebook)}{seed}".encode()).hexdigest()[:16]

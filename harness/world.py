@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fixtures import scene
@@ -25,7 +26,7 @@ def inputs_for(kata: Kata, seed: int) -> Path | None:
 
 def _built(kata: Kata, seed: int, kind: str, function: str) -> Path:
     script = kata.meta / "scene.py"
-    folder: Path = runs_folder() / kata.slug / kind / f"{seed}-{content_hash([script, *fixtures_files()])[:12]}"
+    folder: Path = runs_folder() / kata.slug / kind / f"{seed}-{content_hash([script, *fixtures_of(kata)])[:12]}"
     if not folder.is_dir():
         try:
             scene.build(script, seed, folder, function)
@@ -34,9 +35,29 @@ def _built(kata: Kata, seed: int, kind: str, function: str) -> Path:
     return folder
 
 
-def fixtures_files() -> list[Path]:
-    """Return the sources that every world and run depends on."""
-    return sorted((REPOSITORY / "fixtures").rglob("*.py"))
+def fixtures_of(kata: Kata) -> list[Path]:
+    """Return the sources of `fixtures` that a kata's worlds, runs and judgement depend on: what it imports, and what that imports."""
+    found = {REPOSITORY / "fixtures" / f"{name}.py" for name in EVERYBODYS}
+    read: set[Path] = set()
+    new = {p for p in kata.folder.rglob("*.py") if "__pycache__" not in p.parts} | found
+    while new:
+        read |= new
+        found |= {module for path in new for module in _imported(path.read_text(encoding="utf-8"))}
+        new = found - read
+    return sorted(found)
+
+
+EVERYBODYS = ("__init__", "journal", "exhibits", "scene", "build_scene", "probing")
+"""Modules of `fixtures` that every run goes through."""
+# On text, not on a syntax tree: a percent script holds cells for files and magics as comments.
+IMPORT = re.compile(r"(?:from|import)\s+fixtures(?:\.([\w.]+))?(?: +import +(\([\w\s,]+\)|[\w ,]+))?")
+
+
+def _imported(text: str) -> Iterator[Path]:
+    for module, names in IMPORT.findall(text):
+        folder = REPOSITORY.joinpath("fixtures", *filter(None, module.split(".")))
+        places = [folder.with_suffix(".py"), folder / "__init__.py", *(folder / f"{name}.py" for name in re.findall(r"\w+", names))]
+        yield from (path for path in places if path.is_file())
 
 
 def content_hash(files: Iterable[Path]) -> str:

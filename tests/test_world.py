@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import KataError
-from harness.world import world_for
+from harness.world import fixtures_of, world_for
 
 
 def test_a_world_is_built_once(sums):
@@ -26,3 +26,16 @@ def test_a_scene_that_breaks_speaks_for_itself_and_leaves_nothing(sums, runs):
         world_for(sums, 7)
 
     assert list((runs / "sums" / "worlds").iterdir()) == []
+
+
+def test_a_kata_rests_on_the_fixtures_that_it_imports_and_those_that_they_import(sums):
+    before = {p.name for p in fixtures_of(sums)}
+    (sums.meta / "oracle.py").write_text("from fixtures.faults import text\n")
+    (sums.meta / "notebook.py").write_text(
+        "# %%writefile worker.py\n# from fixtures import ranks\nfrom fixtures.telemetry import (\n    Recorder,\n)\n"
+    )
+
+    after = {p.name for p in fixtures_of(sums)}
+
+    assert before == {"__init__.py", "journal.py", "exhibits.py", "scene.py", "build_scene.py", "probing.py"}
+    assert after - before == {"text.py", "ranks.py", "telemetry.py", "cluster.py", "corpus.py", "models.py"}
