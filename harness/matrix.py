@@ -18,6 +18,10 @@ from harness.proof import Forged, ProofResult
 from harness.variants import Row
 
 
+FAR_SD = 999
+"""Distances beyond are shown as this: a column is five characters wide."""
+
+
 @contextmanager
 def live_proof(console: Console, title: str) -> Iterator[tuple[Any, Any]]:
     """Show how many runs are done; yields the two callbacks that prove and calibrate take."""
@@ -79,7 +83,7 @@ def _entry(row: Row, check: str) -> Text:
     refused = [check in {c.name for c in v.failed} for v in row.verdicts]
     margin = row.margin(check)
     word = "FAIL" if all(refused) else f"{sum(refused)}/{len(refused)}" if any(refused) else "ok"
-    figure = word if margin is None or not math.isfinite(margin) else f"{margin:+.0f}"
+    figure = word if margin is None or not math.isfinite(margin) else f"{max(-FAR_SD, min(FAR_SD, margin)):+.0f}"
     return Text(figure, "red" if all(refused) else "yellow" if any(refused) else "green")
 
 
