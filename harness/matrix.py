@@ -17,7 +17,6 @@ from harness.kata import Kata
 from harness.proof import Forged, ProofResult
 from harness.variants import Row
 
-
 FAR_SD = 999
 """Distances beyond are shown as this: a column is five characters wide."""
 
