@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from harness.errors import KataError
+
+ANSWER_S = 180.0
+"""Judging takes seconds; what a run left may be made to take for ever."""
 
 
 class Child:
@@ -38,12 +43,16 @@ class Child:
     def ask(self, question: dict[str, Any]) -> Any:
         """Return the answer; raises KataError with the child's own words when the kata's code failed there."""
         assert self._process.stdin and self._process.stdout
+        patience = threading.Timer(ANSWER_S, self._process.kill)
+        patience.start()
         try:
             self._process.stdin.write(json.dumps(question) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
+        finally:
+            patience.cancel()
         if not line:
             raise KataError(self._last_words())
         answer = json.loads(line)
@@ -56,6 +65,8 @@ class Child:
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         frames = [line.strip() for line in lines if line.startswith("  File ")]
+        if code == -signal.SIGKILL:
+            return f"{self._name} was killed: it took more than {ANSWER_S:g} s to answer, or more memory than there is"
         if not frames:
             return f"{self._name} ended with exit code {code} instead of answering"
         return f"{self._name} broke: {lines[-1]}\n  {frames[-1]}"

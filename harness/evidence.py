@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixtures.exhibits import BadExhibit, number, read_bytes, read_json
-from fixtures.journal import history, telemetry_name
+from fixtures.journal import history, steps_written, telemetry_name
 
+MAX_RANKS = 64
 FLAGS = ("unrecorded_change",)
 """Columns that the Recorder writes as true or false."""
 
@@ -30,20 +31,23 @@ class Reported:
     def __init__(self, folder: Path, rank: int = 0) -> None:
         self._folder = folder
         try:
-            self.rows = history(read_bytes(folder, telemetry_name(rank)))
+            content = read_bytes(folder, telemetry_name(rank))
         except BadExhibit:
-            self.rows = []
+            content = b""
+        self.rows = history(content)
+        self.rows_written = steps_written(content)
+        """Also those that the run went back on."""
 
     def __getitem__(self, column: str) -> NDArray[np.float64]:
-        """Return a telemetry column over the steps, [step] or [step, ...]: NaN where there is no number."""
+        """Return a telemetry column over the steps, [step]: NaN where there is no number."""
+        # true and false are no measurements, but a flag can be counted.
+        flags = column in FLAGS
+        return _frozen([float(v) if flags and isinstance(v, bool) else number(v) for v in self._values(column)])
+
+    def _values(self, column: str) -> list[Any]:
         if not any(column in row for row in self.rows):
             raise MissingEvidence(f"the run's telemetry has no column `{column}`")
-        # true and false are no measurements, but a flag can be counted.
-        values = [float(v) if isinstance(v := row.get(column), bool) and column in FLAGS else v for row in self.rows]
-        width = max((len(v) for v in values if isinstance(v, list)), default=0)
-        array = np.array([_numbers(v, width) if width else number(v) for v in values])
-        array.flags.writeable = False
-        return array
+        return [row.get(column) for row in self.rows]
 
     def curve(self, column: str) -> list[tuple[int, float]]:
         """Return (step, value) where the column holds a number that can be drawn: beyond 1e12 plotting arithmetic overflows."""
@@ -56,10 +60,11 @@ class Reported:
 
     def per_rank(self, column: str) -> NDArray[np.float64]:
         """Return a column whose rows hold a list with an entry for each rank, [step, rank]; MissingEvidence when they do not."""
-        array = self[column]
-        if array.ndim != 2:
-            raise MissingEvidence(f"the telemetry's column `{column}` holds no list of ranks")
-        return array
+        values = self._values(column)
+        width = max((len(v) for v in values if isinstance(v, list)), default=0)
+        if not 0 < width <= MAX_RANKS:
+            raise MissingEvidence(f"the telemetry's column `{column}` holds no list of up to {MAX_RANKS} ranks")
+        return _frozen([_numbers(v, width) for v in values])
 
     def exhibit(self, name: str) -> Any:
         """Return the content of NAME.json; MissingEvidence when the run left none that can be read."""
@@ -85,6 +90,12 @@ class Recomputed(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def _frozen(values: list[Any]) -> NDArray[np.float64]:
+    array = np.array(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
 
 
 def _numbers(value: Any, width: int) -> list[float]:

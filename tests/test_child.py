@@ -41,3 +41,13 @@ def test_a_child_that_dies_is_a_kata_error(module):
         pytest.raises(KataError, match="served ended with exit code 7 instead of answering"),
     ):
         child.ask({})
+
+
+def test_a_child_that_takes_for_ever_is_ended(module, monkeypatch):
+    monkeypatch.setattr("harness.child.ANSWER_S", 0.5)
+
+    with (
+        Child(module("import time; time.sleep(60)")) as child,
+        pytest.raises(KataError, match=r"served was killed: it took more than 0\.5 s to answer, or more memory than there is"),
+    ):
+        child.ask({})

@@ -33,7 +33,7 @@ def test_an_integer_beyond_float_is_nan():
 def test_lists_of_unequal_length_are_filled_with_nan(tmp_path):
     reported = write(tmp_path, {"step": 0, "per_rank": [1.0, 2.0]}, {"step": 1, "per_rank": [3.0]})
 
-    np.testing.assert_array_equal(reported["per_rank"], [[1.0, 2.0], [3.0, math.nan]])
+    np.testing.assert_array_equal(reported.per_rank("per_rank"), [[1.0, 2.0], [3.0, math.nan]])
 
 
 def test_a_column_cannot_be_written_to(tmp_path):
@@ -54,3 +54,21 @@ def test_a_missing_exhibit_is_missing_evidence(tmp_path):
 def test_what_could_not_be_recomputed_says_why():
     with pytest.raises(MissingEvidence, match="nothing could be recomputed: no weights"):
         Recomputed({}, "no weights")["loss"]
+
+
+def test_a_list_in_a_column_of_numbers_is_no_number(tmp_path):
+    reported = write(tmp_path, {"step": 0, "loss": [1.0, 2.0]}, {"step": 1, "loss": 3.0})
+
+    np.testing.assert_array_equal(reported["loss"], [math.nan, 3.0])
+
+
+def test_a_column_of_more_ranks_than_there_can_be_is_missing_evidence(tmp_path):
+    with pytest.raises(MissingEvidence, match="holds no list of up to 64 ranks"):
+        write(tmp_path, {"step": 0, "updates": [1] * 100_000}).per_rank("updates")
+
+
+def test_rows_that_the_run_went_back_on_are_kept_apart(tmp_path):
+    reported = write(tmp_path, {"step": 0}, {"step": 1}, {"step": 0}, {"step": 1})
+
+    assert len(reported.rows) == 2
+    assert len(reported.rows_written) == 4
