@@ -17,6 +17,8 @@ from harness.evidence import MissingEvidence, Recomputed, Reported
 from harness.kata import shown
 
 Status = Literal["pass", "fail", "error"]
+MAX_MESSAGE_CHARS = 2000
+"""A message may quote what a run left."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,9 @@ class CheckPlugin:
             case None:
                 return "pass", ""
             case AssertionError() as e:
-                return "fail", str(e).split("\nassert ")[0]
+                return "fail", str(e).split("\nassert ")[0][:MAX_MESSAGE_CHARS]
             case MissingEvidence() as e:
-                return "fail", str(e)
+                return "fail", str(e)[:MAX_MESSAGE_CHARS]
             case KataError() as e:
                 return "error", str(e)
             case e:

@@ -52,7 +52,7 @@ def write_report(path: Path, kata: Kata, done: Attempt, conclusion: str) -> None
         height=HEIGHT,
         margin=MARGIN,
     )
-    path.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8", errors="replace")  # a learner's message may hold half a character
 
 
 def changes(kata: Kata, done: Attempt) -> Iterable[tuple[str, list[str]]]:

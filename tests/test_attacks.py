@@ -205,6 +205,12 @@ def test_a_log_that_is_none_neither_stops_nor_breaks_the_judge(check, sums, tmp_
     assert "\x1b" not in out.getvalue()
 
 
+def test_half_a_character_does_not_break_the_page(check, sums, tmp_path):
+    write_report(tmp_path / "report.html", sums, check(), "caf\ud8e9")
+
+    assert "caf?" in (tmp_path / "report.html").read_text()
+
+
 def test_leaving_before_the_end_is_no_pass(check):
     assert check("leave-the-marker-out", diagnosis="import os\nos._exit(0)").exit_code == 3
 
