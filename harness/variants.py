@@ -126,7 +126,8 @@ def cached_run(bench: Bench, notebook: NotebookNode, seed: int, stop: threading.
         return Execution(**json.loads(receipt.read_text()), run_dir=run_dir)
     shutil.rmtree(run_dir, ignore_errors=True)
     execution = run_seed(kata, notebook, seed, run_dir, bench.cage, stop)
-    if execution.outcome != "cancelled":
+    # Whatever else ended a run may have been the machine's fault: it is tried again next time.
+    if execution.outcome in ("completed", "cell_error"):
         receipt.write_text(json.dumps({k: v for k, v in asdict(execution).items() if k != "run_dir"}))
     return execution
 

@@ -91,7 +91,7 @@ def check_the_curve_is_this_runs(reported, recomputed, band):
     """The reported validation losses are those of the kept and the final weights, which changed by recorded updates alone."""
     steps = reported["step"].astype(int)
     claimed = {int(s): v for s, v in zip(steps, reported["val_loss"], strict=True)}
-    off = max(abs(claimed.get(int(s), np.inf) - v) for s, v in recomputed["kept_val_loss"])
+    off = np.max([abs(claimed.get(int(s), np.inf) - v) for s, v in recomputed["kept_val_loss"]])
     assert band("val_loss_difference", high=1e-3).admits(off), (
         f"val_loss of the kept and final weights, measured again by the judge, differs from the reported one by {off:.3f} nats (bar 0.001)"
     )
