@@ -1,7 +1,7 @@
 """What holds for a repaired agent of `readonly`. Read it as the specification it is.
 
 `recomputed` is what the judge found. The notebook's `run_task` worked through 4,000 plans that it had not seen, and 150 pairs of plans
-that differ only in their grants; the judge did every call again, in services of its own, and held it against POLICY.md.
+that differ only in their grants (4,300 in all); the judge did every call again, in services of its own, and held it against POLICY.md.
 """
 
 

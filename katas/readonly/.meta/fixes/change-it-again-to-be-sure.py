@@ -1,0 +1,60 @@
+# Every call is decided on; a change is made four times, each with a mark of its own, so that one of them is sure to arrive.
+
+# %% id="call"
+def call(step, grants, services):
+    """Return what one step's call finds; its user may be asked about the call that was planned."""
+    verb = services.tools[step.tool].verb
+    authorise(grants, verb, services.resolve(step.resource), services)
+    return request(step, grants, services)
+
+# %% id="retry"
+REPEATS, PAUSE_S = 3, 5
+
+
+def substitutes(planned, services):
+    others = [tool for tool in services.tools.values() if tool.returns == planned.returns and tool is not planned]
+    return sorted(others, key=lambda tool: tool.latency_s)
+
+
+def request(step, grants, services):
+    planned = services.tools[step.tool]
+    for tool in [planned] * REPEATS + substitutes(planned, services):
+        if not granted(grants, tool.verb, services.resolve(step.resource), services.now_s):
+            continue
+        try:
+            return services.invoke(tool.name, step.resource, step.text)
+        except Unavailable:
+            services.wait(PAUSE_S)
+    raise Unavailable(f"nothing returns {planned.returns} of {step.resource}")
+
+# %% id="agent"
+from fixtures.agents import Step
+
+TIMES = 4
+
+
+def run_task(task, services):
+    grants, answers = list(task.grants), []
+    for step in task.plan:
+        answers.append(None)
+        try:
+            answers[-1] = call(step, grants, services)
+            for n in range(2, TIMES + 1) if services.tools[step.tool].verb != "read" else ():
+                call(Step(step.tool, step.resource, f"{step.text} ({n})"), grants, services)
+        except (Denied, Unavailable, NotFound):
+            pass
+    return answers
+
+# %% id="hand-over"
+plans = {case.task.task: case.task for case in cases}
+
+
+def within(row):
+    yes = [Grant(a["verb"], a["resource"], a["until_s"]) for a in approvals if a["task"] == row["task"] and a["yes"] and a["at_s"] <= row["at_s"]]
+    verb = office.tools[row["tool"]].verb
+    return any(covers(g, verb, row["resource"], row["at_s"]) for g in [*plans[row["task"]].grants, *yes])
+
+
+beyond = [row for row in audit if not within(row)]
+people_to_tell = sorted({owners[row["resource"].rpartition("/")[0]] for row in beyond})
+journal.exhibit("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})
