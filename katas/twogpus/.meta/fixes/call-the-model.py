@@ -1,0 +1,79 @@
+# The forward of the model is its loss, and the loop calls the wrapped model.
+# ruff: noqa: F811
+
+# %% id="model"
+# %%writefile {folder}/model.py
+"""The model and the loss that it is trained on."""
+
+import torch.nn.functional as F
+from torch import nn
+
+from fixtures.models import GPT, GPTConfig
+
+
+class LanguageModel(nn.Module):
+    """A GPT that knows its loss."""
+
+    def __init__(self, **config):
+        super().__init__()
+        self.gpt = GPT(GPTConfig(**config))
+
+    def forward(self, tokens_BT):
+        """Return the mean cross entropy in nats of tokens 1..T-1 given those before them."""
+        logits_BTV = self.gpt(tokens_BT[:, :-1])
+        return F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())
+
+# %% id="worker"
+# %%writefile {folder}/worker.py
+"""What each rank of the run does."""
+
+import torch
+import torch.distributed as dist
+from model import LanguageModel
+from plan import learning_rate, read
+from safetensors.torch import load_file
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grad_norm_
+
+from fixtures.telemetry import Recorder
+
+
+def train(rank, world_size, night, folder):
+    """Train on this rank's rows of the night, one update a step."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    plan, rows_SBT, validation_BT = read(night, rank)
+    model = LanguageModel(**plan["model"])
+    model.gpt.load_state_dict(load_file(night / "init.safetensors"))
+    model = DistributedDataParallel(model)
+    optimizer = torch.optim.AdamW(model.parameters(), betas=plan["betas"], weight_decay=plan["weight_decay"], fused=True)
+    recorder = Recorder(
+        [model.module.gpt], [optimizer], val_tokens=validation_BT, num_steps=plan["updates"], keep_every=4, folder=folder, rank=rank
+    )
+    for step in range(plan["updates"]):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, plan)
+        optimizer.zero_grad()
+        loss = model(rows_SBT[step])
+        loss.backward()
+        grad_norm = clip_grad_norm_(model.parameters(), plan["grad_clip"])
+        optimizer.step()
+
+        mean_loss = loss.detach().clone()
+        dist.all_reduce(mean_loss)
+        recorder.record(step, [mean_loss.item() / world_size], grad_norm=grad_norm.item())
+    recorder.finish()
+    dist.destroy_process_group()
+
+# %% id="diagnosis"
+write_exhibit(
+    folder,
+    "diagnosis",
+    {
+        "cause": "distributed",
+        "first_bad_step": 0,
+        "column": "checksum_per_rank",
+        "values_exchanged_per_step": 1,
+        "action": "repair_training_step",
+    },
+)

@@ -1,0 +1,50 @@
+"""Trouble in one of two ranks ends the run, within the budget, with a verdict that names the rank, and leaves nothing behind."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.attempt import attempt
+from harness.kata import load_kata
+from harness.notebook import apply_fix, authored, submit
+
+KATA = load_kata(Path(__file__).parent.parent / "katas" / "twogpus")
+STEP = "        optimizer.zero_grad()\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("raise ValueError('no such row')", "RankDied: rank 1 raised ValueError: no such row (worker.py, line "),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            "RankDied: rank 1 was killed by SIGKILL; rank 0 wrote step 29 last; rank 1 wrote step 29 last",
+        ),
+        ("import time; time.sleep(600)", "RanksHang: no rank has written a row for "),
+    ],
+)
+def test_trouble_in_a_rank_ends_in_a_verdict_that_names_it(trouble, words):
+    shipped = authored(KATA)
+    worker = next(cell.source for cell in shipped.cells if cell.id == "worker")
+    assert worker.count(STEP) == 1
+    notebook = apply_fix(
+        shipped, {"worker": worker.replace(STEP, f"{STEP}        if rank == 1 and step == 30:\n            {trouble}\n")}, KATA.notebook
+    )
+
+    done = attempt(KATA, submit(KATA, shipped, notebook, "x"), seed=0, on_row=lambda s, r: None, on_seeds=lambda s: None)
+
+    execution = done.examined[0].execution
+    assert done.exit_code == 1
+    assert (execution.outcome, execution.cell) == ("cell_error", "run")
+    assert execution.message.startswith(words)
+    assert execution.elapsed_s < KATA.toml.budget.notebook_s
+    assert [p for p in psutil.process_iter() if str(execution.run_dir) in " ".join(_environment(p))] == []
+
+
+def _environment(process):
+    try:
+        return process.environ().values()
+    except psutil.Error:
+        return []
