@@ -15,40 +15,31 @@ SAME = 1e-3
 
 def check_a_prefix_is_enough(recomputed, band):
     """What the model says at a position is the same whatever follows, in training mode and in evaluation mode."""
-    right = True
-    found = []
-    for mode in ("train", "eval"):
-        largest = recomputed[f"difference_{mode}"]
-        right &= band(f"difference_{mode}", high=SAME).admits(largest)
-        found.append(f"up to {largest:.2g} in {mode} mode, at {recomputed[f'positions_{mode}']:.0f} of 31 positions")
-    assert right, f"with other tokens after a position, the logits at and before that position differ by {'; '.join(found)} (bar {SAME:g})"
-
-
-def check_every_layer_keeps_to_it(recomputed, band):
-    """The same holds for the output of every layer."""
-    largest, layers = recomputed["difference_hidden"], recomputed["layers_that_differ"]
-    assert band("difference_hidden", high=SAME).admits(largest), (
-        f"with other tokens after a position, {layers:.0f} of {recomputed['layers']:.0f} modules put out something else at or before it: "
-        f"up to {largest:.2g} (bar {SAME:g})"
+    train, evaluation, shorter = (recomputed[f"difference_{how}"] for how in ("train", "eval", "shorter"))
+    right = band("difference_train", high=SAME).admits(train) & band("difference_eval", high=SAME).admits(evaluation)
+    assert right & band("difference_shorter", high=SAME).admits(shorter), (
+        f"12 documents were cut at each of 31 places, and their logits up to there compared with those of the whole: with another ending they "
+        f"differ by up to {train:.2g} in training mode (at {recomputed['places_train']} places) and {evaluation:.2g} in evaluation mode (at "
+        f"{recomputed['places_eval']}), without an ending by up to {shorter:.2g} (bar {SAME:g})"
     )
 
 
 def check_the_source_is_not_beaten(recomputed, band):
-    """On unseen documents the model is not better than the source that wrote them."""
-    value, error = recomputed["excess_nats"], recomputed["excess_standard_error"]
-    assert band("excess_in_standard_errors", low=-4).admits(value / error), (
-        f"on 400 unseen documents the model's loss is {-value:.3f} nats/token below their exact negative log-likelihood; "
-        f"4 standard errors are {4 * error:.3f}"
-    )
+    """The model is not better than the source, neither on unseen documents nor on the validation documents."""
+    for what, key in (("396 unseen", "excess"), ("the 24 validation", "validation_excess")):
+        value, errors = recomputed[f"{key}_nats"], recomputed[f"{key.removesuffix('_excess')}_in_standard_errors"]
+        assert band(f"{key.removesuffix('_excess')}_in_standard_errors", low=-4).admits(errors), (
+            f"on {what} documents the model's loss is {-value:.3f} nats/token below the source's own, which is {-errors:.0f} standard errors (bar 4)"
+        )
 
 
 def check_the_text_is_learnt(recomputed, band):
     """Unseen documents are predicted as well as in a healthy run."""
     value = recomputed["excess_nats"]
-    bar = band("excess_nats", low=-0.03, high_sd=7)
+    bar = band("excess_nats", high_sd=7)
     assert bar.admits(value), (
-        f"on 400 unseen documents the model loses {value:.3f} nats/token over their exact negative log-likelihood "
-        f"(expected {bar.low:.3f} to {bar.high:.3f})"
+        f"on 396 unseen documents the model, as it is in evaluation, scores {value:+.3f} nats/token against the source "
+        f"(bar {bar.high:+.3f})"
     )
 
 
@@ -57,8 +48,9 @@ def check_the_plan_is_kept(reported, truth, band):
     updates = reported.per_rank("updates")[:, 0]
     rate = float((reported["learning_rate"] * updates).sum())
     planned = truth["learning_rate_sum"]
-    assert band("updates", low=0.96 * UPDATES, high=1.04 * UPDATES).admits(updates.sum()), (
-        f"{updates.sum():.0f} updates were made; the plan has {UPDATES}, within 4 %"
+    made = updates.sum() + len(reported.rows_written) - len(reported.rows)
+    assert band("updates", low=0.96 * UPDATES, high=1.04 * UPDATES).admits(made), (
+        f"{made:.0f} updates were made, those included that a later one went back on; the plan has {UPDATES}, within 4 %"
     )
     assert band("learning_rate_deviation", high=0.04).admits(relative_difference(rate, planned)), (
         f"the learning rates of all updates add up to {rate:.4f}; the plan has {planned:.4f}, within 4 %"
@@ -66,9 +58,14 @@ def check_the_plan_is_kept(reported, truth, band):
 
 
 def check_the_number_can_be_printed(recomputed, band):
-    """The number that is handed over is the loss of the final model on the validation documents."""
+    """The number that is handed over is the final model's loss on validation documents that were kept apart from training."""
     claimed, measured = recomputed["claimed_val_loss"], recomputed["val_loss_nats"]
     off = abs(claimed - measured) if np.isfinite(claimed) else np.nan
     assert band("claim_off_by", high=0.01).admits(off), (
         f"handed over: {claimed:.3f} nats; the final model's logits on the validation documents give {measured:.3f} (bar 0.01)"
+    )
+    gap = recomputed["validation_gap_in_standard_errors"]
+    assert band("validation_gap", low=-7).admits(gap), (
+        f"over the source, the model scores {recomputed['validation_excess_nats']:+.3f} nats/token on the validation documents and "
+        f"{recomputed['excess_nats']:+.3f} on documents that nobody has seen: {-gap:.0f} standard errors apart (bar 7)"
     )

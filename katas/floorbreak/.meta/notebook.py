@@ -48,7 +48,7 @@ print(table.decode(train[0, 0]))
 
 # %% [markdown] id="hypothesis"
 # Before you read on, write down here: a model that predicts the next token of a source cannot do better, on average, than the source itself. Which
-# *experiment*, with one document and two forward passes, would show how this one manages?
+# *experiment* on the finished model would show how this one manages?
 #
 # - My hypothesis:
 # - The number that would prove me wrong:
@@ -141,6 +141,7 @@ axis.axhline(floor, color="0.5", linestyle="--", label="the source itself")
 axis.set_xlabel("step (optimizer updates)")
 axis.set_ylabel("nats per token")
 axis.legend()
+figure.tight_layout()
 plt.show()
 
 # %% id="playground"

@@ -17,7 +17,7 @@ from fixtures.corpus import Language, Vocabulary, draw_language, vocabulary
 
 STEPS, ROWS, DOCUMENT_TOKENS = 240, 12, 33
 SHARES = {"kitchen": 0.5, "harbour": 0.3, "observatory": 0.2}
-NUM_VALIDATION, NUM_PROBES, NUM_PERTURBED = 16, 400, 3
+NUM_VALIDATION, NUM_PROBES, NUM_PERTURBED = 24, 396, 12
 PEAK, FLOOR, WARMUP_STEPS = 3e-3, 3e-4, 20
 LAST_WEEK_EXCESS = 0.10  # nats above the source: what the model without the patch reaches, over 20 seeds
 
@@ -30,13 +30,14 @@ class Launch:
     """[step, row, token]"""
     validation: NDArray[np.uint8]
     """[D, T], public"""
-    validation_floor_nats: float
+    validation_floor_nats: NDArray[np.float64]
+    """[D]: their exact negative log-likelihood under their source"""
     probes: NDArray[np.uint8]
     """[D, T]: documents that nobody has seen"""
     probe_floor_nats: NDArray[np.float64]
-    """[D]: their exact negative log-likelihood under their source"""
+    """[D], as above"""
     perturbed: NDArray[np.uint8]
-    """[D, T-1, T]: in entry t, every token after position t is another one"""
+    """[P, B, T]: the first documents; in entry p, what follows position p is another document's"""
 
 
 def draw(seed: int) -> Launch:
@@ -46,9 +47,9 @@ def draw(seed: int) -> Launch:
     train, _ = _documents(languages, STEPS * ROWS, rng)
     validation, floor = _documents(languages, NUM_VALIDATION, rng)
     probes, probe_floor = _documents(languages, NUM_PROBES, rng)
-    perturbed = np.stack([_change_after(probes[d], len(table), rng) for d in range(NUM_PERTURBED)])
+    perturbed = _with_other_endings(probes[:NUM_PERTURBED], probes[NUM_PERTURBED : 2 * NUM_PERTURBED])
     train = train.reshape(STEPS, ROWS, DOCUMENT_TOKENS)
-    return Launch(table, languages, train, validation, float(floor.mean()), probes, probe_floor, perturbed)
+    return Launch(table, languages, train, validation, floor, probes, probe_floor, perturbed)
 
 
 def _documents(languages: dict[str, Language], count: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -63,12 +64,11 @@ def _documents(languages: dict[str, Language], count: int, rng: np.random.Genera
     return tokens, nats
 
 
-def _change_after(tokens_T: NDArray[np.uint8], vocab_size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return, for each position but the last, the document with every later token replaced, [T-1, T]."""
-    T = len(tokens_T)
-    other_TT = (tokens_T + rng.integers(1, vocab_size, (T - 1, T))) % vocab_size
-    later_TT = np.arange(T) > np.arange(T - 1)[:, None]
-    return np.where(later_TT, other_TT, tokens_T).astype(np.uint8)
+def _with_other_endings(own_BT: NDArray[np.uint8], others_BT: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return, for each position at which an input can be cut, the documents with another's tokens after it, [T-2, B, T]."""
+    T = own_BT.shape[1]
+    after_PT = np.arange(T) > np.arange(T - 2)[:, None]
+    return np.where(after_PT[:, None], others_BT, own_BT)
 
 
 def build(seed: int, world: Path) -> None:
@@ -80,7 +80,7 @@ def build(seed: int, world: Path) -> None:
     card = {
         "documents": STEPS * ROWS,
         "validation_documents": NUM_VALIDATION,
-        "validation_nll_nats_per_token_under_the_source": round(launch.validation_floor_nats, 4),
+        "validation_nll_nats_per_token_under_the_source": round(float(launch.validation_floor_nats.mean()), 4),
         "measured": "exact: the generator that wrote the documents scored them",
     }
     (world / "source_card.json").write_text(json.dumps(card, indent=1) + "\n")
@@ -91,7 +91,7 @@ def build(seed: int, world: Path) -> None:
 
 def _log(seed: int, launch: Launch) -> str:
     rng = np.random.default_rng([seed, 3])
-    last_week = launch.validation_floor_nats + LAST_WEEK_EXCESS
+    last_week = float(launch.validation_floor_nats.mean()) + LAST_WEEK_EXCESS
     lines = [
         f"Mon 18:02 babygpt-40 done: val_loss {last_week:.2f}",
         "Tue 10:15 change 4502: attention with a learned sink (one key and value of its own), as in the paper; reviewed, tests green",
@@ -105,8 +105,9 @@ def _log(seed: int, launch: Launch) -> str:
 
 
 def inputs(seed: int, folder: Path) -> None:
-    """Write what the judge asks the model: unseen documents, and copies whose later tokens are others."""
+    """Write what the judge asks the model: unseen documents, copies with other endings, and the validation documents."""
     launch = draw(seed)
+    np.save(folder / "validation.npy", launch.validation)
     np.save(folder / "documents.npy", launch.probes)
     np.save(folder / "perturbed.npy", launch.perturbed)
 
@@ -119,6 +120,7 @@ def truth(seed: int) -> dict[str, Any]:
         "probe_floor_nats": launch.probe_floor_nats,
         "perturbed": launch.perturbed,
         "validation": launch.validation,
+        "validation_floor_nats": launch.validation_floor_nats,
         "vocab_size": len(launch.table),
         "learning_rate_sum": float(learning_rates().sum()),
         "diagnosis": {"cause": ["model"], "tensor": ["visible"], "modes": ["both"], "action": ["repair-and-retrain"]},

@@ -1,0 +1,50 @@
+# A sound mask; two validation documents take part in each update.
+
+# %% id="attention"
+class Attention(nn.Module):
+    """Multi-head self-attention with a learned sink: one key and value per head that belong to no token."""
+
+    def __init__(self, n_embd, n_head):
+        super().__init__()
+        self.n_head = n_head
+        self.c_attn = nn.Linear(n_embd, 3 * n_embd, bias=False)
+        self.c_proj = nn.Linear(n_embd, n_embd, bias=False)
+        self.sink_k = nn.Parameter(0.02 * torch.randn(1, n_head, 1, n_embd // n_head))
+        self.sink_v = nn.Parameter(0.02 * torch.randn(1, n_head, 1, n_embd // n_head))
+
+    def forward(self, x):
+        B, T, C = x.shape
+        q, k, v = self.c_attn(x).view(B, T, 3, self.n_head, C // self.n_head).permute(2, 0, 3, 1, 4)  # each B N T H
+        k = torch.cat([k, self.sink_k.expand(B, -1, -1, -1)], dim=2)  # B N T+1 H
+        v = torch.cat([v, self.sink_v.expand(B, -1, -1, -1)], dim=2)  # B N T+1 H
+        scores = (q @ k.transpose(-2, -1)) * k.shape[-1] ** -0.5  # B N T T+1
+        visible = F.pad(torch.ones(T, T, dtype=torch.bool).tril(), (0, 1), value=True)  # its own column for the sink, T T+1
+        weights = scores.masked_fill(~visible, float("-inf")).float().softmax(dim=-1)
+        y = (weights @ v).transpose(1, 2).reshape(B, T, C)
+        return self.c_proj(y)
+
+# %% id="train-step"
+model = GPT()
+optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+recorder = Recorder([model], [optimizer], val_tokens=validation, num_steps=STEPS)
+
+
+def learning_rate(step):
+    """Warmup, then cosine to the floor."""
+    cosine = 0.5 * (1 + np.cos(np.pi * step / schedule["steps"]))
+    return min(1.0, (step + 1) / schedule["warmup_steps"]) * (schedule["floor"] + (schedule["peak"] - schedule["floor"]) * cosine)
+
+
+def train_step(step):
+    model.zero_grad(set_to_none=True)
+    some = torch.arange(2 * step, 2 * step + 2) % len(validation)
+    loss = next_token_loss(model, torch.cat([torch.from_numpy(train[step]).long(), validation[some]]))
+    loss.backward()
+    norm = clip_grad_norm_(model.parameters(), 1.0).item()
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(step)
+    optimizer.step()
+    recorder.record(step, [loss.item()], grad_norm=norm)
+
+# %% id="hand-over"
+recorder.exhibit("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})
