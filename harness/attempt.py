@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fixtures.journal import runs_folder
-from harness.cage import Cage, find_cage
+from harness.cage import Cage
 from harness.examine import Examined, OnRow, examine
-from harness.judge import Diagnosis, Judge
+from harness.forkserver import Kernels
 from harness.kata import Kata
 from harness.logbook import remember, remembered
 from harness.notebook import Submission
 from harness.premise import PUBLIC_SEED, Premise
+from harness.verdict import Diagnosis, Judge
 
 HIDDEN_SEEDS = 2
 FIRST_HIDDEN_SEED = 1000
@@ -64,26 +65,37 @@ class Attempt:
         return 0 if self.fixed else 1
 
 
-def attempt(kata: Kata, submission: Submission, *, seed: int | None, on_row: OnRow, on_seeds: Callable[[Sequence[int]], None]) -> Attempt:
+def attempt(
+    kata: Kata,
+    submission: Submission,
+    kernels: Kernels,
+    *,
+    seed: int | None,
+    on_seeds: Callable[[Sequence[int]], None] = lambda seeds: None,
+    on_row: OnRow = lambda seed, row: None,
+    on_examined: Callable[[Examined], None] = lambda examined: None,
+) -> Attempt:
     """Check a submission: for `seed` alone, or for the public seed and, if it is fixed there, two hidden ones.
 
-    on_seeds is told which seeds start running, on_row each telemetry row with its seed.
+    on_seeds is told which seeds start running, on_row each telemetry row with its seed, on_examined each verdict as it is known.
     """
     number, folder = _new_run(kata)
-    cage = find_cage()
     # Two at a time: the hidden seeds side by side, or the public one beside the premise.
-    with Judge(kata.folder) as judge, ThreadPoolExecutor(HIDDEN_SEEDS) as pool, Premise(kata, cage, pool) as premise:
+    with Judge(kata.folder) as judge, ThreadPoolExecutor(HIDDEN_SEEDS) as pool, Premise(kata, kernels, pool) as premise:
         rounds = [[seed]] if seed is not None else [[PUBLIC_SEED], _draw_hidden()]
         examined: list[Examined] = []
         for seeds in rounds:
             on_seeds(seeds)
             if submission.as_shipped:
                 premise.prepare("reference")
-            examined += examine(kata, judge, submission.notebook, seeds, folder, cage, pool, on_row)
+            for one in examine(kata, judge, submission.notebook, seeds, folder, kernels, pool, on_row):
+                examined.append(one)
+                on_examined(one)
             if not examined[0].fixed:
                 break
         why_not = _why_not_judged(premise, judge, submission, examined)
-    done = Attempt(number, folder, submission, tuple(examined), len(remembered(kata.slug, "attempt")), cage, why_not)
+    attempts_before = len(remembered(kata.slug, "attempt"))
+    done = Attempt(number, folder, submission, tuple(examined), attempts_before, kernels.cage, why_not)
     _remember(kata, done)
     return done
 

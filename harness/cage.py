@@ -1,16 +1,18 @@
 """What a learner's kernel may touch: bubblewrap where it works; elsewhere limits, and a sweep of what it leaves behind.
 
 In the cage there is no network, the machine is read-only, the answers (`.meta/`, `fixtures/faults`, git's history) and other
-runs are not there, only the run's own evidence folder can be written to, and nothing outlives the kernel.
+runs are not there, only the workspace can be written to, and nothing outlives the kernel.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,81 @@ TMP_MIB = 512
 LAUNCH = Path(__file__).with_name("launch.py")
 
 
+class Workspace:
+    """All that a cage can write to: a folder with a short name for sockets and homes, and one beside the runs for what they leave.
+
+    A Unix socket's path may have 107 bytes, whatever the checkout's path is.
+    """
+
+    def __init__(self) -> None:
+        runs = runs_folder()
+        runs.mkdir(parents=True, exist_ok=True)
+        self._short = tempfile.TemporaryDirectory(prefix="kata-", dir="/tmp" if Path("/tmp").is_dir() else None)
+        self._files = tempfile.TemporaryDirectory(prefix=".stage-", dir=runs)
+        self._numbers = itertools.count()
+        self.worlds.mkdir()
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        return Path(self._short.name), Path(self._files.name)
+
+    @property
+    def worlds(self) -> Path:
+        """Can be read only."""
+        return Path(self._files.name) / "worlds"
+
+    def stage(self) -> Stage:
+        """Make the place of one more kernel."""
+        short, files = self.folders
+        name = str(next(self._numbers))
+        stage = Stage(short / name, files / name, self.worlds / name)
+        stage.evidence.mkdir(parents=True)
+        home = stage.scratch / "home"
+        home.mkdir(parents=True)
+        _lend_font_cache(home)
+        return stage
+
+    def close(self) -> None:
+        self._short.cleanup()
+        self._files.cleanup()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where one kernel runs."""
+
+    scratch: Path
+    """Its sockets and its home; has a short name."""
+    files: Path
+    """Where it leaves its evidence."""
+    world: Path
+
+    @property
+    def evidence(self) -> Path:
+        return self.files / "evidence"
+
+    @property
+    def probe(self) -> Path:
+        """What the judge asks; it is there only when the notebook's last cell has run."""
+        return self.scratch / "probe"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables of the kernel's process."""
+        home = self.scratch / "home"
+        own = {"KATA_RUN": self.evidence, "KATA_WORLD": self.world, "KATA_PROBE": self.probe, "HOME": home, "IPYTHONDIR": home / ".ipython"}
+        return plain_environment() | {k: str(v) for k, v in own.items()}
+
+    def clear(self) -> None:
+        for folder in (self.scratch, self.files, self.world):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def plain_environment() -> dict[str, str]:
+    """Return the variables that every process of ours in a cage has."""
+    # One thread: runs side by side do not compete, and the same seed gives the same bits.
+    return os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 @dataclass(frozen=True)
 class Cage:
     """How kernels are confined on this machine."""
@@ -31,26 +108,14 @@ class Cage:
     why_not: str
     """What is missing and the remedy; empty when caged."""
 
-    def argv(self, budget: Budget, katas: Path, evidence: Path, world: Path, scratch: Path) -> list[str]:
-        """Return the command that starts a kernel. `scratch` holds its sockets and its home, and is thrown away after it."""
-        (scratch / "home").mkdir()
-        _lend_font_cache(scratch / "home")
+    def argv(self, command: Sequence[str], folder: Path, katas: Path, workspace: Workspace) -> list[str]:
+        """Return the command that runs `command` in the cage, in a folder; the answers in `katas` are out of sight."""
+        return [*_bubblewrap(katas, workspace), "--chdir", str(folder), "--", *command] if self.caged else [*command]
+
+    def kernel(self, budget: Budget) -> list[str]:
+        """Return the command that starts a kernel; jupyter_client fills in {connection_file}."""
         sweep = "exec" if self.caged else "sweep"
-        kernel = [sys.executable, str(LAUNCH), str(budget.memory_gib), str(FILE_MIB), sweep, "-f", "{connection_file}"]
-        return [*_bubblewrap(katas, evidence, world, scratch), *kernel] if self.caged else kernel
-
-    def environment(self, evidence: Path, world: Path, scratch: Path) -> dict[str, str]:
-        """Return the variables of the kernel's process."""
-        home = scratch / "home"
-        own = {"KATA_RUN": evidence, "KATA_WORLD": world, "KATA_PROBE": probe_folder(scratch)}
-        own |= {"HOME": home, "IPYTHONDIR": home / ".ipython", "PYTHONPATH": REPOSITORY}
-        # One thread: runs side by side do not compete, and the same seed gives the same bits.
-        return os.environ | {k: str(v) for k, v in own.items()} | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def probe_folder(scratch: Path) -> Path:
-    """Return where a kernel will find what the judge asks: it is there only when the notebook's last cell has run."""
-    return scratch / "probe"
+        return [sys.executable, str(LAUNCH), "kernel", str(budget.memory_gib), str(FILE_MIB), sweep, "-f", "{connection_file}"]
 
 
 def find_cage() -> Cage:
@@ -70,9 +135,10 @@ def find_cage() -> Cage:
 NAMESPACES = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent")
 
 
-def _bubblewrap(katas: Path, evidence: Path, world: Path, scratch: Path) -> list[str]:
-    empty = scratch / "empty"
-    empty.mkdir()
+def _bubblewrap(katas: Path, workspace: Workspace) -> list[str]:
+    short, files = workspace.folders
+    empty = short / "empty"
+    empty.mkdir(exist_ok=True)
     # Tests' copies, virtual environments and checkouts may lie under what is emptied here: they are put back.
     emptied = [f for f in (Path("/tmp"), Path("/dev/shm"), Path.home()) if f.is_dir() and f != f.parent]
     needed = [Path(sys.prefix), Path(sys.base_prefix), REPOSITORY, katas.resolve()]
@@ -86,12 +152,9 @@ def _bubblewrap(katas: Path, evidence: Path, world: Path, scratch: Path) -> list
         mounts += ["--ro-bind", str(empty), str(folder)]
     # A read-only tmpfs, not the empty folder: mount points are made in it first.
     runs = runs_folder()
-    if runs.is_dir():
-        mounts += ["--tmpfs", str(runs)]
-    mounts += ["--bind", str(evidence), str(evidence), "--ro-bind", str(world), str(world), "--bind", str(scratch), str(scratch)]
-    if runs.is_dir():
-        mounts += ["--remount-ro", str(runs)]
-    return ["bwrap", *NAMESPACES, *mounts, "--unsetenv", "JPY_PARENT_PID", "--chdir", str(evidence), "--"]
+    mounts += ["--tmpfs", str(runs), "--bind", str(files), str(files), "--bind", str(short), str(short), "--remount-ro", str(runs)]
+    mounts += ["--ro-bind", str(workspace.worlds), str(workspace.worlds)]
+    return ["bwrap", *NAMESPACES, *mounts, "--unsetenv", "JPY_PARENT_PID"]
 
 
 def _answers(katas: Path) -> Iterable[Path]:

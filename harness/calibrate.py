@@ -12,9 +12,9 @@ from pathlib import Path
 from fixtures.exhibits import number
 from harness.errors import KataError
 from harness.evidence import Reported
-from harness.judge import Judge, Verdict
 from harness.kata import Kata, load_proof
 from harness.variants import Bench, OnDone, OnPlan, Row, broken, fixed, run_all
+from harness.verdict import Judge, Verdict
 
 CALIBRATION_SEEDS = range(100, 120)
 MARGIN_SEEDS = range(100, 105)

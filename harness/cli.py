@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markdown import Markdown
 
 from fixtures.journal import REPOSITORY
-from harness import attempt as attempts
-from harness import matrix, proof, report, scaffold
-from harness.cage import find_cage
-from harness.calibrate import calibrate as measure
-from harness.doctor import examine_machine
 from harness.errors import EnvironmentNotReady, LabError, UsageError
+from harness.forkserver import kernels_for
 from harness.kata import Kata, all_katas, find_kata, listed, load_proof, shown
-from harness.logbook import remember, remembered
-from harness.notebook import apply_fix, authored, dumps, read_fix, read_submission, submit
-from harness.variants import Bench
-from harness.webpage import write_junit, write_report
+
+# What a command needs beyond these it imports itself: kernels can start, and the command line answers, before the rest is there.
 
 
 def _default_jobs() -> int:
@@ -93,29 +81,21 @@ kata_argument = click.argument("name", metavar="KATA")
 def check(katas: Path, name: str, notebook: Path | None, seed: int | None, as_json: bool) -> None:
     """Run a notebook and judge what its training run left behind."""
     kata = find_kata(name, katas)
-    console = Console(stderr=as_json, quiet=as_json)
-    path = notebook or kata.notebook
-    shipped = authored(kata)
-    submission = submit(kata, shipped, read_submission(path), shown(path))
-    if submission.as_shipped:
-        report.show_page(console, kata, next(cell.source for cell in shipped.cells if cell.cell_type == "markdown"))
-    with report.live_runs(console, kata.toml.curve) as live:
-        done = attempts.attempt(kata, submission, seed=seed, on_row=live.row, on_seeds=live.start)
-    verdict = report.as_json(kata, done)
-    (done.folder / "verdict.json").write_text(json.dumps(verdict, indent=1) + "\n", encoding="utf-8")
-    write_junit(done.folder / "junit.xml", kata, done)
-    write_report(done.folder / "report.html", kata, done, report.conclusion(kata, done).plain)
-    report.show_attempt(console, kata, done)
-    if as_json:
-        click.echo(json.dumps(verdict, indent=1))
-    sys.exit(done.exit_code)
+    with kernels_for([kata]) as kernels:
+        from harness import commands
+
+        sys.exit(commands.check(kata, kernels, notebook=notebook or kata.notebook, seed=seed, as_json=as_json))
 
 
 @main.command("list")
 @click.pass_obj
 def list_(katas: Path) -> None:
     """Show the katas and what you have done of them."""
-    Console().print(report.list_katas(all_katas(katas)))
+    from rich.console import Console
+
+    from harness.report import list_katas
+
+    Console().print(list_katas(all_katas(katas)))
 
 
 @main.command()
@@ -124,12 +104,18 @@ def list_(katas: Path) -> None:
 @click.pass_obj
 def hint(katas: Path, name: str, level: int | None) -> None:
     """Show the next hint: first where to look, then what it means, last what kind of change."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from harness.logbook import remember, remembered
+    from harness.scaffold import hints
+
     kata = find_kata(name, katas)
-    texts = scaffold.hints(kata)
-    wanted = level or min(len(remembered(kata.slug, "hint")) + 1, len(texts))
+    texts, taken = hints(kata), len(remembered(kata.slug, "hint"))
+    wanted = level or min(taken + 1, len(texts))
     if wanted > len(texts):
         raise UsageError(f"{kata.slug} has {len(texts)} hints, no hint {wanted}")
-    if level is None and wanted > len(remembered(kata.slug, "hint")):
+    if level is None and wanted > taken:
         remember(kata, "hint", level=wanted)
     console = Console()
     console.print(f"[bold]hint {wanted} of {len(texts)}[/]")
@@ -141,6 +127,8 @@ def hint(katas: Path, name: str, level: int | None) -> None:
 @click.pass_obj
 def reset(katas: Path, name: str) -> None:
     """Put the shipped notebook back; yours is kept beside it under another name."""
+    from harness import scaffold
+
     kata = find_kata(name, katas)
     backup = scaffold.reset(kata)
     click.echo(f"{shown(kata.notebook)} is as shipped." + (f" Your notebook is kept as {shown(backup)}" if backup else ""))
@@ -159,6 +147,8 @@ def reset(katas: Path, name: str) -> None:
 @click.pass_obj
 def apply(katas: Path, name: str, fix: str, output: Path) -> None:
     """Write a kata's notebook with one of its known fixes in it (for instructors)."""
+    from harness.notebook import apply_fix, authored, dumps, read_fix
+
     kata = find_kata(name, katas)
     known = [f.name for f in load_proof(kata).fix]
     if fix not in known:
@@ -178,6 +168,8 @@ def apply(katas: Path, name: str, fix: str, output: Path) -> None:
 @click.pass_obj
 def sync(katas: Path, names: tuple[str, ...]) -> None:
     """Write the notebooks from their sources, .meta/notebook.py (for instructors); a learner's edits are backed up."""
+    from harness import scaffold
+
     for kata in _chosen(katas, names):
         backup = scaffold.sync(kata)
         click.echo(f"{shown(kata.notebook)} is in sync" + (f"; what was there is kept as {shown(backup)}" if backup else ""))
@@ -189,15 +181,11 @@ def sync(katas: Path, names: tuple[str, ...]) -> None:
 @click.pass_obj
 def prove(katas: Path, names: tuple[str, ...], jobs: int) -> None:
     """Try the broken notebook and every known fix: does each kata judge fairly? (for instructors)"""
-    console = Console()
-    unproven = []
-    for kata in _chosen(katas, names):
-        with _runs_in_parallel(jobs) as pool, matrix.live_proof(console, kata.slug) as (on_plan, on_done):
-            result = proof.prove(Bench(kata, pool, find_cage()), on_plan, on_done)
-        matrix.show_proof(console, result)
-        if not result.proven:
-            unproven.append(kata.slug)
-    sys.exit(1 if unproven else 0)
+    chosen = _chosen(katas, names)
+    with kernels_for(chosen) as kernels:
+        from harness import commands
+
+        sys.exit(commands.prove(chosen, kernels, jobs=jobs))
 
 
 @main.command()
@@ -206,11 +194,11 @@ def prove(katas: Path, names: tuple[str, ...], jobs: int) -> None:
 @click.pass_obj
 def calibrate(katas: Path, name: str, jobs: int) -> None:
     """Measure the reference fix on 20 seeds and every other on 5, and write the bands (for instructors)."""
-    kata, console = find_kata(name, katas), Console()
-    with _runs_in_parallel(jobs) as pool, matrix.live_proof(console, f"calibrate {kata.slug}") as (on_plan, on_done):
-        done = measure(Bench(kata, pool, find_cage()), on_plan, on_done)
-    matrix.show_calibration(console, done, scaffold.check_names(kata))
-    click.echo(f"{shown(kata.meta / 'baseline.json')} is written; now make prove KATA={kata.slug}")
+    kata = find_kata(name, katas)
+    with kernels_for([kata]) as kernels:
+        from harness import commands
+
+        commands.measure(kata, kernels, jobs=jobs)
 
 
 @main.command()
@@ -218,6 +206,8 @@ def calibrate(katas: Path, name: str, jobs: int) -> None:
 @click.pass_obj
 def new(katas: Path, name: str) -> None:
     """Start a kata: a folder that works, whose comments are the format's documentation (for instructors)."""
+    from harness import scaffold
+
     kata = scaffold.new(name, katas)
     for path in sorted(p for p in kata.folder.rglob("*") if p.is_file()):
         click.echo(shown(path))
@@ -227,6 +217,11 @@ def new(katas: Path, name: str) -> None:
 @main.command()
 def doctor() -> None:
     """Say what of the lab works on this machine, what is missing, and the remedy."""
+    from rich.console import Console
+
+    from harness import report
+    from harness.doctor import examine_machine
+
     findings = examine_machine()
     Console().print(report.findings(findings))
     sys.exit(4 if any(f.state == "missing" for f in findings) else 0)
@@ -247,9 +242,3 @@ def lab(katas: Path, name: str | None) -> None:
 
 def _chosen(katas: Path, names: tuple[str, ...]) -> list[Kata]:
     return [find_kata(name, katas) for name in names] if names else all_katas(katas)
-
-
-@contextmanager
-def _runs_in_parallel(jobs: int) -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(jobs) as pool:
-        yield pool

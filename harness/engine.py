@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +13,20 @@ from typing import IO, Any
 
 import nbformat
 import papermill
+from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
+from harness.cage import Stage
+from harness.forkserver import ForkedProcess
+
+Fork = Callable[[str, int], ForkedProcess]
+"""Starts a kernel, given its connection file and the descriptor of its log."""
 ENGINE = "lab"
 MAX_OUTPUT_CHARS = 5_000_000
 
@@ -109,22 +116,59 @@ class LabEngine(Engine):  # type: ignore[misc]  # papermill has no types
                 client.kc.stop_channels()
 
 
-def kernel_manager(argv: list[str], sockets: Path) -> AsyncKernelManager:
-    """Return a manager whose kernel will be started by `argv` and talk over sockets in a folder of its own.
+class PromptClient(AsyncKernelClient):  # type: ignore[misc]
+    """A client that is ready when the kernel says so, where jupyter_client waits for 0.2 s of silence.
+
+    An XPUB socket greets each new subscriber: https://jupyter.org/enhancement-proposals/65-jupyter-xpub/jupyter-xpub.html
+    """
+
+    async def _async_wait_for_ready(self, timeout: float | None = None) -> None:
+        deadline = time.monotonic() + (timeout or math.inf)
+        self.kernel_info()
+        greeted, answered = False, False
+        while not (greeted and answered):
+            if not answered and await self.shell_channel.msg_ready():
+                reply = await self.shell_channel.get_msg(timeout=1)
+                answered = reply["msg_type"] == "kernel_info_reply"
+                self._handle_kernel_info_reply(reply)
+            if not greeted and await self.iopub_channel.msg_ready():
+                # Whatever comes first shows that the subscription stands.
+                await self.iopub_channel.get_msg(timeout=1)
+                greeted = True
+            if not await self.parent.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
+            await asyncio.sleep(0.005)
+
+    wait_for_ready = _async_wait_for_ready
+
+
+class LabKernelManager(AsyncKernelManager):  # type: ignore[misc]
+    """The manager of one kernel that talks over sockets in a folder of its own, and is a fork of `server` if there is one.
 
     Unix sockets, not TCP: ports are shared with the whole machine, and ipykernel warns about them at each start.
     """
-    km = AsyncKernelManager()
-    km._kernel_spec = KernelSpec(argv=argv, display_name="Python 3", language="python")  # not the user's `python3`
-    km.transport = "ipc"
-    km.ip = str(sockets / "k")
-    km.connection_file = str(sockets / "connection.json")
-    return km
+
+    def __init__(self, stage: Stage, argv: list[str], fork: Fork | None) -> None:
+        super().__init__(client_factory=PromptClient)
+        provisioner = {"kernel_provisioner": {"provisioner_name": "failure-katas"}}
+        # Not the user's `python3`.
+        self._kernel_spec = KernelSpec(argv=argv, display_name="Python 3", language="python", metadata=provisioner if fork else {})
+        self.transport = "ipc"
+        self.ip = str(stage.scratch / "k")
+        self.connection_file = str(stage.scratch / "connection.json")
+        self.fork = fork
 
 
-def socket_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a short-named folder: a Unix socket's path may have 107 bytes, whatever the checkout's path is."""
-    return tempfile.TemporaryDirectory(prefix="kata-", dir="/tmp" if Path("/tmp").is_dir() else None)
+class ForkProvisioner(LocalProvisioner):  # type: ignore[misc]
+    """Has the manager's fork server start the kernel; jupyter_client finds it by its entry point in pyproject.toml."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
+        self.process = self.parent.fork(self.parent.connection_file, kwargs["stdout"].fileno())
+        self.pid = self.pgid = self.process.pid
+        self.cwd = kwargs.get("cwd")
+        return self.connection_info  # type: ignore[no-any-return]
 
 
 def execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any], session: Session, cwd: Path) -> None:

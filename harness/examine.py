@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from harness.cage import Cage
-from harness.judge import Judge, Verdict
+from harness.forkserver import Kernels
 from harness.kata import Kata
 from harness.kernel import Execution, Place, Row, run
 from harness.notebook import without_outputs
+from harness.verdict import Judge, Verdict
 from harness.world import inputs_for, world_for
 
 OnRow = Callable[[int, Row], None]
@@ -38,18 +38,26 @@ class Examined:
 
 
 def examine(
-    kata: Kata, judge: Judge, notebook: NotebookNode, seeds: Sequence[int], folder: Path, cage: Cage, executor: Executor, on_row: OnRow
-) -> list[Examined]:
-    """Run a notebook for several seeds side by side and judge them when the last kernel is dead."""
+    kata: Kata,
+    judge: Judge,
+    notebook: NotebookNode,
+    seeds: Sequence[int],
+    folder: Path,
+    kernels: Kernels,
+    executor: Executor,
+    on_row: OnRow,
+) -> Iterator[Examined]:
+    """Run a notebook for several seeds side by side, and judge them when the last kernel is dead."""
     stop = threading.Event()
-    futures = [executor.submit(run_seed, kata, notebook, seed, folder / f"seed-{seed}", cage, stop, on_row) for seed in seeds]
+    futures = [executor.submit(run_seed, kata, notebook, seed, folder / f"seed-{seed}", kernels, stop, on_row) for seed in seeds]
     try:
         executions = [future.result() for future in futures]
     except BaseException:
         stop.set()
         raise
     # The truth of a seed is made only now: no kernel lives that could read it.
-    return [judge_execution(judge, seed, execution) for seed, execution in zip(seeds, executions, strict=True)]
+    for seed, execution in zip(seeds, executions, strict=True):
+        yield judge_execution(judge, seed, execution)
 
 
 def run_seed(
@@ -57,7 +65,7 @@ def run_seed(
     notebook: NotebookNode,
     seed: int,
     run_dir: Path,
-    cage: Cage,
+    kernels: Kernels,
     stop: threading.Event,
     on_row: OnRow = lambda seed, row: None,
 ) -> Execution:
@@ -65,7 +73,7 @@ def run_seed(
     # The inputs are not needed before the last cell, and are drawn while the others run.
     with ThreadPoolExecutor(1) as aside:
         inputs = aside.submit(inputs_for, kata, seed).result
-        place = Place(cage, kata.folder.parent, world_for(kata, seed), run_dir, kata.toml.budget, kata.probe, inputs)
+        place = Place(kernels, world_for(kata, seed), run_dir, kata.toml.budget, kata.probe, inputs)
         return run(without_outputs(notebook), place, seed=seed, on_row=lambda row: on_row(seed, row), stop=stop)
 
 

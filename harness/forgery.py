@@ -11,8 +11,8 @@ import tempfile
 from fnmatch import fnmatch
 from pathlib import Path
 
-from harness.judge import Judge, Verdict
 from harness.kata import Kata, Proof
+from harness.verdict import Judge, Verdict
 
 DIAGNOSIS = "diagnosis.json"
 

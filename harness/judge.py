@@ -1,92 +1,23 @@
-"""Run a kata's checks as pytest tests and return a Verdict: `python -m harness.judge KATA` answers one question a verdict."""
+"""Run a kata's checks as pytest tests: `python -m harness.judge KATA` answers each question with what a Verdict holds."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import pytest
 
-from harness.bands import Margin, Ruler, read_baseline
-from harness.child import Child, serve
+from harness.bands import Ruler, read_baseline
+from harness.child import serve
 from harness.errors import KataError
 from harness.evidence import MissingEvidence, Recomputed, Reported
 from harness.kata import shown
+from harness.verdict import Status
 
-Status = Literal["pass", "fail", "error"]
 MAX_MESSAGE_CHARS = 2000
 """A message may quote what a run left."""
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """One check of a kata, judged."""
-
-    name: str
-    claim: str
-    """The first line of its docstring: what holds in a healthy run."""
-    status: Status
-    message: str
-    """The evidence, when it failed; what broke, when the check itself did."""
-    margins: tuple[Margin, ...]
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """How much of the learner's diagnosis form is right."""
-
-    right: tuple[str, ...]
-    wrong: tuple[str, ...]
-    blank: bool
-    """Nothing was filled in."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the judge found for one run."""
-
-    seed: int
-    checks: tuple[CheckResult, ...]
-    diagnosis: Diagnosis | None
-    """None when the kata asks for none."""
-
-    @property
-    def fixed(self) -> bool:
-        return all(check.status == "pass" for check in self.checks)
-
-    @property
-    def failed(self) -> tuple[CheckResult, ...]:
-        return tuple(check for check in self.checks if check.status != "pass")
-
-
-class Judge:
-    """Two processes, alive for a with block: one that recomputes, one that checks. Both load while a notebook runs."""
-
-    def __init__(self, kata: Path, *, calibrating: bool = False) -> None:
-        self._oracle = Child("harness.oracle", str(kata))
-        self._checks = Child("harness.judge", str(kata), *(["--calibrating"] if calibrating else []))
-
-    def look(self, seed: int, evidence: Path) -> dict[str, Any]:
-        """Return what the oracle finds in a finished run: call it only when no kernel of this seed lives."""
-        findings: dict[str, Any] = self._oracle.ask({"seed": seed, "evidence": str(evidence)})
-        return findings
-
-    def judge(self, seed: int, reported: Path, findings: dict[str, Any]) -> Verdict:
-        """Judge what a run reported in the light of what the oracle found."""
-        answer = self._checks.ask({"seed": seed, "reported": str(reported), "findings": findings})
-        checks = tuple(CheckResult(**(c | {"margins": tuple(Margin(**m) for m in c["margins"])})) for c in answer["checks"])
-        form = answer["diagnosis"]
-        return Verdict(seed, checks, form and Diagnosis(tuple(form["right"]), tuple(form["wrong"]), form["blank"]))
-
-    def __enter__(self) -> Judge:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._oracle.close()
-        self._checks.close()
 
 
 class CheckPlugin:

@@ -25,8 +25,9 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from harness.cage import Cage, probe_folder
-from harness.engine import Session, execute, kernel_manager, socket_folder
+from harness.cage import Stage, Workspace
+from harness.engine import LabKernelManager, Session, execute
+from harness.forkserver import ForkedProcess, ForkServer, Kernels, NoFork
 from harness.kata import Budget
 from harness.notebook import PROBE_CELL, with_probe
 
@@ -66,9 +67,7 @@ class Execution:
 class Place:
     """Where a notebook runs and what it may use there."""
 
-    cage: Cage
-    katas: Path
-    """The folder of katas whose answers are kept from it."""
+    kernels: Kernels
     world: Path
     run_dir: Path
     budget: Budget
@@ -90,37 +89,73 @@ def run(
 
     on_row is called, from another thread, with each telemetry row as it is written. Setting `stop` kills the kernel.
     """
-    evidence, budget = place.run_dir / "evidence", place.budget
-    evidence.mkdir(parents=True)
+    place.run_dir.mkdir(parents=True)
     if place.probe:
         notebook = with_probe(notebook)
     nbformat.write(notebook, place.run_dir / "input.ipynb")
-    started = time.monotonic()
-    with socket_folder() as sockets, (place.run_dir / "kernel.log").open("wb") as log:
-        scratch = Path(sockets)
-        km = kernel_manager(place.cage.argv(budget, place.katas, evidence, place.world, scratch), scratch)
-        environment = place.cage.environment(evidence, place.world, scratch)
-        session = Session(km, environment, log, started + budget.notebook_s, partial(_bring_probe, place, scratch))
-        watch = _Watch(session, evidence, budget, place.cage.caged, stop or threading.Event(), on_row)
-        with watch:
-            outcome, message = _executed(notebook, place, session, seed)
-    if watch.killed_for:
-        outcome, message = watch.killed_for
-    return Execution(outcome, session.cell, message, time.monotonic() - started, round(watch.peak_memory_gib, 3), place.run_dir)
+    do = partial(_run, notebook, place, seed, on_row, stop or threading.Event())
+    if place.kernels.server:
+        try:
+            return do(place.kernels.server.workspace, place.kernels.server)
+        except NoFork:
+            pass  # Something killed it. A kernel of one's own takes longer, and is as good.
+    workspace = Workspace()
+    try:
+        return do(workspace, None)
+    finally:
+        workspace.close()
 
 
-def _bring_probe(place: Place, scratch: Path, cell: str) -> None:
+def _run(
+    notebook: NotebookNode,
+    place: Place,
+    seed: int,
+    on_row: Callable[[Row], None],
+    stop: threading.Event,
+    workspace: Workspace,
+    server: ForkServer | None,
+) -> Execution:
+    stage, budget, cage = workspace.stage(), place.budget, place.kernels.cage
+    try:
+        shutil.copytree(place.world, stage.world)
+        argv = cage.argv(cage.kernel(budget), stage.evidence, place.kernels.katas, workspace)
+        started = time.monotonic()
+        with (place.run_dir / "kernel.log").open("wb") as log:
+            km = LabKernelManager(stage, argv, partial(server.fork, stage, budget) if server else None)
+            session = Session(km, stage.environment(), log, started + budget.notebook_s, partial(_bring_probe, place, stage))
+            end = partial(_end, km, cage.caged, server)
+            watch = _Watch(session, stage.evidence, workspace, budget, end, stop, on_row)
+            with watch:
+                outcome, message = _executed(notebook, place, session, stage, seed)
+        if watch.killed_for:
+            outcome, message = watch.killed_for
+        elapsed_s = time.monotonic() - started
+        _take(stage.evidence, place.run_dir / "evidence")
+    finally:
+        stage.clear()
+    return Execution(outcome, session.cell, message, elapsed_s, round(watch.peak_memory_gib, 3), place.run_dir)
+
+
+def _take(left: Path, evidence: Path) -> None:
+    """Put what a kernel left where its run is kept, out of every kernel's reach."""
+    # It may be no folder any more: a link could name another run's.
+    if left.is_symlink() or not left.is_dir():
+        evidence.mkdir()
+    else:
+        left.rename(evidence)
+
+
+def _bring_probe(place: Place, stage: Stage, cell: str) -> None:
     """Show the kernel what it will be asked, now that its notebook has run."""
     if cell != PROBE_CELL or place.probe is None or (inputs := place.inputs()) is None:
         return
-    folder = probe_folder(scratch)
-    shutil.copytree(inputs, folder / "inputs")
-    shutil.copy(place.probe, folder / "probe.py")
+    shutil.copytree(inputs, stage.probe / "inputs")
+    shutil.copy(place.probe, stage.probe / "probe.py")
 
 
-def _executed(notebook: NotebookNode, place: Place, session: Session, seed: int) -> tuple[Outcome, str]:
+def _executed(notebook: NotebookNode, place: Place, session: Session, stage: Stage, seed: int) -> tuple[Outcome, str]:
     try:
-        execute(notebook, place.run_dir / "executed.ipynb", {"SEED": seed}, session, place.run_dir / "evidence")
+        execute(notebook, place.run_dir / "executed.ipynb", {"SEED": seed}, session, stage.evidence)
         return _ended(notebook, session)
     except PapermillExecutionError as e:
         return _raised(e, session)
@@ -159,12 +194,19 @@ class _Watch:
     """Follows a run from a thread of its own: telemetry, memory, disk and the deadline, which papermill may overlook."""
 
     def __init__(
-        self, session: Session, evidence: Path, budget: Budget, caged: bool, stop: threading.Event, on_row: Callable[[Row], None]
+        self,
+        session: Session,
+        evidence: Path,
+        workspace: Workspace,
+        budget: Budget,
+        end: Callable[[], None],
+        stop: threading.Event,
+        on_row: Callable[[Row], None],
     ) -> None:
         self.killed_for: tuple[Outcome, str] | None = None
         self.peak_memory_gib = 0.0
-        self._session, self._evidence, self._budget, self._caged = session, evidence, budget, caged
-        self._stop, self._on_row = stop, on_row
+        self._session, self._evidence, self._workspace, self._budget = session, evidence, workspace, budget
+        self._end, self._stop, self._on_row = end, stop, on_row
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
@@ -176,7 +218,7 @@ class _Watch:
         self._over.set()
         self._thread.join()
         # Passing km= makes nbclient leave the kernel alive after success, so it ends here in any case.
-        _end(self._session.km, self._caged)
+        self._end()
 
     def _follow(self) -> None:
         tail = _Tail(self._evidence / "telemetry.jsonl")
@@ -188,7 +230,7 @@ class _Watch:
             measure = looks % round(MEASURE_EVERY_S / LOOK_EVERY_S) == 0
             if self.killed_for is None and (reason := self._reason_to_kill(measure)):
                 self.killed_for = reason
-                _end(self._session.km, self._caged)
+                self._end()
 
     def _reason_to_kill(self, measure: bool) -> tuple[Outcome, str] | None:
         if self._stop.is_set():
@@ -201,7 +243,7 @@ class _Watch:
         self.peak_memory_gib = max(self.peak_memory_gib, memory_gib)
         if memory_gib > self._budget.memory_gib:
             return "out_of_memory", f"the run held {memory_gib:.1f} GiB of memory; its budget is {self._budget.memory_gib:g} GiB"
-        files, gib = _disk_use(self._evidence)
+        files, gib = _disk_use(*self._workspace.folders)
         if gib > MAX_EVIDENCE_GIB or files > MAX_EVIDENCE_FILES:
             return (
                 "out_of_disk",
@@ -210,7 +252,7 @@ class _Watch:
         return None
 
 
-def _memory_gib(km: Any) -> float:
+def _memory_gib(km: LabKernelManager) -> float:
     total = 0
     for process in _processes(km):
         with suppress(psutil.Error):
@@ -218,25 +260,31 @@ def _memory_gib(km: Any) -> float:
     return total / 2**30
 
 
-def _disk_use(folder: Path) -> tuple[int, float]:
+def _disk_use(*folders: Path) -> tuple[int, float]:
     files, size = 0, 0
-    for parent, _, names in os.walk(folder):
-        files += len(names)
-        for name in names[:MAX_EVIDENCE_FILES]:
-            with suppress(OSError):
-                size += os.lstat(os.path.join(parent, name)).st_blocks * 512
-        if files > MAX_EVIDENCE_FILES:
-            break
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            files += len(names)
+            for name in names[:MAX_EVIDENCE_FILES]:
+                with suppress(OSError):
+                    size += os.lstat(os.path.join(parent, name)).st_blocks * 512
+            if files > MAX_EVIDENCE_FILES:
+                break
     return files, size / 2**30
 
 
-def _processes(km: Any) -> list[psutil.Process]:
-    process = getattr(km.provisioner, "process", None) if km.provisioner else None
-    if process is None:
+def _process(km: LabKernelManager) -> Any:
+    """What was started for the kernel: it, or its parent."""
+    return getattr(km.provisioner, "process", None) if km.provisioner else None
+
+
+def _processes(km: LabKernelManager) -> list[psutil.Process]:
+    if (process := _process(km)) is None:
         return []
     try:
         root = psutil.Process(process.pid)
-        return [root, *root.children(recursive=True)]
+        # The parent of a forked kernel holds nothing of its own.
+        return [*([] if isinstance(process, ForkedProcess) else [root]), *root.children(recursive=True)]
     except psutil.Error:
         return []
 
@@ -261,14 +309,13 @@ class _Tail:
                         yield row
 
 
-def _end(km: Any, caged: bool) -> None:
+def _end(km: LabKernelManager, caged: bool, server: ForkServer | None) -> None:
     """Kill the kernel and wait until nothing that it started is left."""
-    process = getattr(km.provisioner, "process", None) if km.provisioner else None
-    if process is None:
+    if (process := _process(km)) is None:
         return
     alive = _processes(km)
-    if not caged and sys.platform == "linux":
-        # launch.py, the kernel's parent, kills what the kernel left behind and ends.
+    if server or (not caged and sys.platform == "linux"):
+        # The kernel's parent, launch.py, kills what the kernel left behind and ends.
         with suppress(OSError, subprocess.TimeoutExpired):
             process.terminate()
             process.wait(SWEEP_S)
@@ -277,5 +324,7 @@ def _end(km: Any, caged: bool) -> None:
     with suppress(OSError):
         process.kill()
         process.wait()
+    if server:
+        server.sweep()
     # In the cage the first process of its namespace dies a moment after bubblewrap, and all others with it.
     psutil.wait_procs(alive, timeout=SWEEP_S)

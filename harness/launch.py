@@ -1,20 +1,36 @@
-"""Start a kernel under limits: `python launch.py MEMORY_GIB FILE_MIB SWEEP IPYKERNEL-ARGUMENTS`.
+"""Bring kernels to life, inside the cage: one at once, or, from a process that has imported everything, one a request.
 
-A script of its own, run by path, so that the kernel's process imports nothing of the harness. With SWEEP it stays as the
-kernel's parent and, when the kernel ends or it is told to stop, kills whatever the kernel started, also what called setsid.
+    launch.py kernel MEMORY_GIB FILE_MIB SWEEP IPYKERNEL-ARGUMENTS
+    launch.py serve MODULE...            requests come over standard input, a Unix socket; harness.forkserver makes them
+
+A script of its own, run by path, so that the kernel's process imports nothing of the harness. Each kernel has limits and, with
+SWEEP and when served, a parent that stays and, when the kernel ends or it is told to stop, kills whatever the kernel started,
+also what called setsid.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
+import importlib
+import json
 import os
 import resource
 import signal
+import socket
 import sys
+import traceback
 from contextlib import suppress
+from typing import Any, NoReturn
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 PR_SET_PDEATHSIG = 1
+REQUEST_BYTES = 2**18
+KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell")
+IMPORTED_AT_FIRST_USE = {"torch": "torch._dynamo"}
+"""The first step of an optimizer imports it, and takes longer than importing torch."""
+INLINE = "module://matplotlib_inline.backend_inline"
+"""What ipykernel sets for its kernels; matplotlib reads it when it is imported, which is earlier here."""
 
 
 def limit(memory_gib: float, file_mib: float) -> None:
@@ -33,25 +49,37 @@ def limit(memory_gib: float, file_mib: float) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
-def sweep(kernel: list[str]) -> int:
-    """Run the kernel as a child; return its exit code when nothing that it started is left."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
-    pid = os.posix_spawn(kernel[0], kernel, os.environ, setsigmask=[])
+def adopt() -> None:
+    """Become the parent of whatever this process's descendants leave behind."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(by: int) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
+
+
+def watch_over(kernel: int) -> int:
+    """Wait for the kernel's end, or end it on SIGTERM; return its exit code when nothing that it started is left.
+
+    SIGTERM and SIGCHLD must be blocked since before the kernel was started.
+    """
     code = None
     while code is None:
         if signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGTERM:
-            os.kill(pid, signal.SIGKILL)
-        code = _reap(pid)
+            os.kill(kernel, signal.SIGKILL)
+        code = _reap(kernel)
+    kill_children()
+    return code
+
+
+def kill_children() -> None:
+    """Kill all children, and those that become children by that, until there are none."""
     while children := _children():
         for child in children:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(-1, 0)
-    return code
 
 
 def _reap(kernel: int) -> int | None:
@@ -76,13 +104,109 @@ def _children() -> list[int]:
     return found
 
 
-def main() -> None:
-    memory_gib, file_mib, sweeps, *arguments = sys.argv[1:]
+def start_one(memory_gib: str, file_mib: str, sweeps: str, *arguments: str) -> NoReturn:
+    """Become a kernel, or its parent that sweeps."""
     limit(float(memory_gib), float(file_mib))
     kernel = [sys.executable, "-m", "ipykernel_launcher", *arguments]
-    if sweeps == "sweep" and sys.platform == "linux":
-        sys.exit(sweep(kernel) & 0xFF)
-    os.execv(kernel[0], kernel)
+    if sweeps != "sweep" or sys.platform != "linux":
+        os.execv(kernel[0], kernel)
+    adopt()
+    die_with_parent(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    sys.exit(watch_over(os.posix_spawn(kernel[0], kernel, os.environ, setsigmask=[])) & 0xFF)
+
+
+def serve(modules: list[str]) -> NoReturn:
+    """Import what kernels will need, then fork one for each request, until the other side closes."""
+    os.environ.setdefault("MPLBACKEND", INLINE)
+    for name in (*KERNEL, *modules, *(IMPORTED_AT_FIRST_USE[m] for m in modules if m in IMPORTED_AT_FIRST_USE)):
+        # What cannot be imported here is the notebook's to meet.
+        with suppress(ImportError):
+            importlib.import_module(name)
+    if len(os.listdir("/proc/self/task")) > 1:
+        sys.exit("an import started a thread, and a process with threads cannot be forked safely")
+    adopt()
+    # What was imported is never freed: without this, each kernel's first collection would write to all of it.
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    requests = socket.socket(fileno=os.dup(0))
+    requests.send(b"ready")
+    while True:
+        request, descriptors, *_ = socket.recv_fds(requests, REQUEST_BYTES, 2)
+        if not request:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            kill_children()
+            os._exit(0)
+        if os.fork() == 0:
+            _keep(json.loads(request), *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _keep(request: dict[str, Any], channel: int, log: int) -> NoReturn:
+    """Be the parent of one kernel: in a session of its own, say when it is up and with which code it ended."""
+    code = 1
+    try:
+        os.setsid()
+        adopt()
+        die_with_parent(signal.SIGTERM)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        said = socket.socket(fileno=channel)
+        said.send(b"parent")
+        limit(request["memory_gib"], request["file_mib"])
+        if (kernel := os.fork()) == 0:
+            _become_kernel(request, said)
+        code = watch_over(kernel)
+        said.send(f"ended {code}".encode())
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
+
+
+def _become_kernel(request: dict[str, Any], said: socket.socket) -> NoReturn:
+    """Be a kernel as a fresh process would be: own descriptors, environment, folder and random state."""
+    code = 1
+    try:
+        die_with_parent(signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(said.detach(), 3)
+        os.closerange(4, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        os.chdir(request["folder"])
+        if "numpy.random" in sys.modules:  # Python's own `random` seeds itself anew after a fork, numpy's does not.
+            sys.modules["numpy.random"].seed()
+        sys.argv = ["ipykernel_launcher.py", "-f", request["connection_file"]]
+        from ipykernel.kernelapp import IPKernelApp
+
+        app = IPKernelApp.instance()
+        app.initialize(sys.argv[1:])  # type: ignore[no-untyped-call]
+        os.write(3, b"up")
+        os.close(3)
+        app.start()  # type: ignore[no-untyped-call]
+        code = 0
+    except SystemExit as e:
+        code = e.code if isinstance(e.code, int) else 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    # Not the harness's folder, whose modules are not the kernel's business.
+    sys.path.pop(0)
+    mode, *arguments = sys.argv[1:]
+    if mode == "serve":
+        serve(arguments)
+    start_one(*arguments)
 
 
 if __name__ == "__main__":

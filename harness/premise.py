@@ -17,12 +17,12 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from fixtures.journal import runs_folder
-from harness.cage import Cage
 from harness.examine import Examined, judge_execution, run_seed
-from harness.judge import Judge
+from harness.forkserver import Kernels
 from harness.kata import Kata, Proof, listed, load_proof
 from harness.kernel import Execution
 from harness.notebook import apply_fix, authored, read_fix
+from harness.verdict import Judge
 from harness.world import content_hash, fixtures_of
 
 PUBLIC_SEED = 0
@@ -31,8 +31,8 @@ PUBLIC_SEED = 0
 class Premise:
     """What holds on this machine for a kata as it is now: known from an earlier check, or found out while this one runs."""
 
-    def __init__(self, kata: Kata, cage: Cage, executor: Executor) -> None:
-        self._kata, self._cage, self._executor = kata, cage, executor
+    def __init__(self, kata: Kata, kernels: Kernels, executor: Executor) -> None:
+        self._kata, self._kernels, self._executor = kata, kernels, executor
         self._known = runs_folder() / kata.slug / "premise" / f"{_key(kata)}.json"
         self._stop = threading.Event()
         self._scratch = tempfile.TemporaryDirectory(prefix="premise-", dir=_made(runs_folder() / kata.slug))
@@ -44,7 +44,7 @@ class Premise:
         if self._declared() and not self._known.exists() and name not in self._runs:
             folder = Path(self._scratch.name) / name
             self._runs[name] = self._executor.submit(
-                run_seed, self._kata, self._notebook(name), PUBLIC_SEED, folder, self._cage, self._stop
+                run_seed, self._kata, self._notebook(name), PUBLIC_SEED, folder, self._kernels, self._stop
             )
 
     def failure(self, judge: Judge, broken: Examined | None) -> str:

@@ -14,11 +14,11 @@ from typing import Any
 from harness.bands import read_baseline
 from harness.calibrate import refused_by_sd
 from harness.forgery import liar, thief
-from harness.judge import Judge, Verdict
 from harness.kata import Kata, Proof, listed, load_proof
 from harness.kernel import Execution
 from harness.scaffold import check_names, problems
 from harness.variants import Bench, OnDone, OnPlan, Row, broken, cached_run, fixed, run_all
+from harness.verdict import Judge, Verdict
 from harness.world import content_hash, fixtures_of
 
 PROOF_SEEDS = (0, 1, 2)

@@ -21,12 +21,13 @@ from harness.attempt import Attempt
 from harness.doctor import Finding
 from harness.evidence import Reported
 from harness.examine import Examined
-from harness.judge import CheckResult, Diagnosis
 from harness.kata import Kata, listed, shown
 from harness.kernel import Row as TelemetryRow
 from harness.logbook import remembered
+from harness.notebook import Submission
 from harness.premise import PUBLIC_SEED
 from harness.scaffold import hints, postmortem
+from harness.verdict import CheckResult, Diagnosis
 
 WRONG_FIELDS_SHOWN_AFTER = 2
 """Attempts; from the third on the verdict names the wrong fields of a diagnosis. Before, trying all values would pay."""
@@ -38,12 +39,14 @@ def show_page(console: Console, kata: Kata, attempt_page: str) -> None:
     console.print(Panel(Markdown(attempt_page), title=f"katas/{kata.slug}", title_align="left", border_style="dim"))
 
 
-def show_attempt(console: Console, kata: Kata, done: Attempt) -> None:
-    """Print a whole check: notes, checks with their evidence, the curve, the diagnosis, what to do next."""
-    for note in done.submission.notes:
+def show_notes(console: Console, submission: Submission) -> None:
+    """Print what was restored in a learner's notebook."""
+    for note in submission.notes:
         console.print(f"note: {note}", style="yellow")
-    for examined in done.examined:
-        _show_examined(console, examined)
+
+
+def show_conclusion(console: Console, kata: Kata, done: Attempt) -> None:
+    """Print the end of a check, after its nights: the curve, the diagnosis, what to do next."""
     if curve := _curve(kata, done.decisive):
         console.print(curve)
     if done.diagnosis:
@@ -60,7 +63,8 @@ def _night(seed: int) -> str:
     return f"public night (seed {seed})" if seed == PUBLIC_SEED else f"night {seed}"
 
 
-def _show_examined(console: Console, examined: Examined) -> None:
+def show_examined(console: Console, examined: Examined) -> None:
+    """Print the verdict on one night: its checks with their evidence."""
     execution, verdict = examined.execution, examined.verdict
     console.print(f"\n[bold]{_night(examined.seed)}[/]  ran {execution.elapsed_s:.1f} s")
     if verdict is None:

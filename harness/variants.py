@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from nbformat import NotebookNode
 
 from fixtures.journal import runs_folder
-from harness.cage import Cage
 from harness.errors import KataError
 from harness.examine import run_seed
-from harness.judge import Judge, Verdict
+from harness.forkserver import Kernels
 from harness.kata import Fix, Kata, Proof
 from harness.kernel import Execution
 from harness.notebook import apply_fix, authored, dumps, read_fix
+from harness.verdict import Judge, Verdict
 from harness.world import content_hash, fixtures_of
 
 OnPlan = Callable[[int], None]
@@ -30,11 +30,11 @@ OnDone = Callable[[str, int], None]
 
 @dataclass(frozen=True)
 class Bench:
-    """What runs need besides a notebook: where they run side by side, and in which cage."""
+    """What runs need besides a notebook: where they run side by side, and where their kernels come from."""
 
     kata: Kata
     executor: Executor
-    cage: Cage
+    kernels: Kernels
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def cached_run(bench: Bench, notebook: NotebookNode, seed: int, stop: threading.
     if receipt.exists():
         return Execution(**json.loads(receipt.read_text()), run_dir=run_dir)
     shutil.rmtree(run_dir, ignore_errors=True)
-    execution = run_seed(kata, notebook, seed, run_dir, bench.cage, stop)
+    execution = run_seed(kata, notebook, seed, run_dir, bench.kernels, stop)
     # Whatever else ended a run may have been the machine's fault: it is tried again next time.
     if execution.outcome in ("completed", "cell_error"):
         receipt.write_text(json.dumps({k: v for k, v in asdict(execution).items() if k != "run_dir"}))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.forkserver import kernels_for
 from harness.kata import Kata, load_kata
 from harness.notebook import apply_fix, authored, read_fix
 
@@ -28,6 +29,13 @@ def toys(tmp_path):
 @pytest.fixture
 def sums(toys) -> Kata:
     return load_kata(toys / "sums")
+
+
+@pytest.fixture
+def kernels(sums):
+    """Kernels as a check has them, for the toy course."""
+    with kernels_for([sums]) as kernels:
+        yield kernels
 
 
 @pytest.fixture

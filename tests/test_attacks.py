@@ -18,7 +18,7 @@ from harness.webpage import write_report
 
 
 @pytest.fixture
-def check(sums, with_fix, monkeypatch):
+def check(sums, with_fix, kernels, monkeypatch):
     """Check the toy notebook with cells replaced, on the public seed alone; return the attempt."""
 
     # The premise holds here, and costs two runs a test.
@@ -26,7 +26,7 @@ def check(sums, with_fix, monkeypatch):
 
     def check(fix=None, seed=0, **cells):
         submission = submit(sums, authored(sums), with_fix(fix, **cells), "x.ipynb")
-        return attempt(sums, submission, seed=seed, on_row=lambda seed, row: None, on_seeds=lambda seeds: None)
+        return attempt(sums, submission, kernels, seed=seed)
 
     return check
 
@@ -200,7 +200,8 @@ def test_a_log_that_is_none_neither_stops_nor_breaks_the_judge(check, sums, tmp_
     assert done.exit_code == 1
     assert [c.name for c in done.decisive.verdict.failed] == ["check_every_reading_is_logged"]
     out = io.StringIO()
-    report.show_attempt(Console(file=out), sums, done)
+    report.show_examined(Console(file=out), done.decisive)
+    report.show_conclusion(Console(file=out), sums, done)
     write_report(tmp_path / "report.html", sums, done, "x")
     assert "\x1b" not in out.getvalue()
 
@@ -215,13 +216,13 @@ def test_leaving_before_the_end_is_no_pass(check):
     assert check("leave-the-marker-out", diagnosis="import os\nos._exit(0)").exit_code == 3
 
 
-def test_pasted_outputs_are_no_run(sums, with_fix):
+def test_pasted_outputs_are_no_run(sums, with_fix, kernels):
     notebook = with_fix()
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [{"output_type": "stream", "name": "stdout", "text": "all checks pass"}], 1
 
-    done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), seed=0, on_row=lambda s, r: None, on_seeds=lambda s: None)
+    done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), kernels, seed=0)
 
     assert done.exit_code == 1
 

@@ -1,32 +1,33 @@
 import json
 
+import pytest
+
 from harness.attempt import attempt
 from harness.logbook import remembered
 from harness.notebook import authored, submit
 
 
-def check(kata, notebook, **options):
-    seeds = []
-    done = attempt(
-        kata,
-        submit(kata, authored(kata), notebook, "x.ipynb"),
-        seed=options.get("seed"),
-        on_row=lambda seed, row: None,
-        on_seeds=lambda s: seeds.append(list(s)),
-    )
-    return done, seeds
+@pytest.fixture
+def check(sums, kernels):
+    def check(notebook, **options):
+        seeds = []
+        submission = submit(sums, authored(sums), notebook, "x.ipynb")
+        done = attempt(sums, submission, kernels, seed=options.get("seed"), on_seeds=lambda s: seeds.append(list(s)))
+        return done, seeds
+
+    return check
 
 
-def test_a_broken_notebook_stops_at_the_public_seed(sums, with_fix):
-    done, seeds = check(sums, with_fix())
+def test_a_broken_notebook_stops_at_the_public_seed(check, with_fix):
+    done, seeds = check(with_fix())
 
     assert seeds == [[0]]
     assert done.exit_code == 1
     assert done.submission.as_shipped
 
 
-def test_a_right_fix_is_judged_on_two_seeds_it_has_not_seen(sums, with_fix):
-    done, seeds = check(sums, with_fix("leave-the-marker-out"))
+def test_a_right_fix_is_judged_on_two_seeds_it_has_not_seen(check, sums, with_fix):
+    done, seeds = check(with_fix("leave-the-marker-out"))
 
     assert done.exit_code == 0
     assert seeds[0] == [0]
@@ -34,39 +35,39 @@ def test_a_right_fix_is_judged_on_two_seeds_it_has_not_seen(sums, with_fix):
     assert min(seeds[1]) >= 1000
 
 
-def test_a_fix_that_remembers_the_public_seed_fails_a_hidden_one(sums, with_fix):
+def test_a_fix_that_remembers_the_public_seed_fails_a_hidden_one(check, sums, with_fix):
     constant = with_fix("leave-the-marker-out")
-    known = json.loads((check(sums, constant, seed=0)[0].folder / "seed-0" / "evidence" / "total.json").read_text())
+    known = json.loads((check(constant, seed=0)[0].folder / "seed-0" / "evidence" / "total.json").read_text())
 
-    done, _ = check(sums, with_fix(total=f"def total(readings):\n    return {known}"))
+    done, _ = check(with_fix(total=f"def total(readings):\n    return {known}"))
 
     assert done.examined[0].fixed
     assert done.exit_code == 1
     assert done.decisive.seed >= 1000
 
 
-def test_a_diagnosis_is_judged_apart_from_the_repair(sums, with_fix):
-    done, _ = check(sums, with_fix("leave-the-marker-out"), seed=0)
+def test_a_diagnosis_is_judged_apart_from_the_repair(check, sums, with_fix):
+    done, _ = check(with_fix("leave-the-marker-out"), seed=0)
 
     assert done.diagnosis.right == ("cause", "first_bad_step")
-    assert check(sums, with_fix(), seed=0)[0].diagnosis.right == ()
+    assert check(with_fix(), seed=0)[0].diagnosis.right == ()
 
 
-def test_attempts_are_remembered_and_numbered(sums, with_fix):
-    check(sums, with_fix())
-    done, _ = check(sums, with_fix("clip-readings"))
+def test_attempts_are_remembered_and_numbered(check, sums, with_fix):
+    check(with_fix())
+    done, _ = check(with_fix("clip-readings"))
 
     assert (done.number, done.attempts_before) == (2, 1)
     assert [entry["failed"] for entry in remembered("sums", "attempt")] == [["check_the_total_is_right"]] * 2
 
 
-def test_a_run_that_dies_cannot_be_judged(sums, with_fix):
-    done, _ = check(sums, with_fix(total="import os\nos._exit(1)"))
+def test_a_run_that_dies_cannot_be_judged(check, sums, with_fix):
+    done, _ = check(with_fix(total="import os\nos._exit(1)"))
 
     assert done.exit_code == 3
 
 
-def test_a_cell_that_raises_fails(sums, with_fix):
-    done, _ = check(sums, with_fix(total="1 / 0"))
+def test_a_cell_that_raises_fails(check, sums, with_fix):
+    done, _ = check(with_fix(total="1 / 0"))
 
     assert done.exit_code == 1

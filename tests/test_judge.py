@@ -2,7 +2,8 @@ import pytest
 
 from harness.errors import KataError
 from harness.evidence import Reported
-from harness.judge import Judge, judge_diagnosis
+from harness.judge import judge_diagnosis
+from harness.verdict import Judge
 
 TRUTH = {"diagnosis": {"cause": ["data"], "first_bad_step": [4, 5]}}
 

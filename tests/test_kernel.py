@@ -7,30 +7,36 @@ import psutil
 import pytest
 
 from harness.cage import Cage, find_cage
+from harness.forkserver import ForkServer, Kernels, imports_of
 from harness.kata import Budget
 from harness.kernel import Place, run
 
 BUDGET = Budget(notebook_s=20.0, memory_gib=1.0)
 
 
-@pytest.fixture(params=["caged", "uncaged"])
-def cage(request):
-    """Both ways to run; where bubblewrap does not work, the caged ones are skipped and say why."""
-    found = find_cage()
-    if request.param == "uncaged":
-        return Cage(False, "for the test")
-    if not found.caged:
-        pytest.skip(found.why_not)
-    return found
+@pytest.fixture(params=["caged", "uncaged", "caged, warm", "uncaged, warm"])
+def kernels(request, sums):
+    """All ways to run; where bubblewrap does not work, the caged ones are skipped and say why."""
+    cage, folder = find_cage(), sums.folder.parent
+    if request.param.startswith("uncaged"):
+        cage = Cage(False, "for the test")
+    if not cage.why_not or not request.param.startswith("caged"):
+        if not request.param.endswith("warm"):
+            yield Kernels(cage, folder)
+            return
+        with ForkServer(cage, folder, imports_of([sums])) as server:
+            yield Kernels(cage, folder, server)
+        return
+    pytest.skip(cage.why_not)
 
 
 @pytest.fixture
-def execute(with_fix, sums, tmp_path, cage):
+def execute(with_fix, tmp_path, kernels):
     def execute(budget=BUDGET, cells=None, **options):
         world = tmp_path / "world"
         world.mkdir()
         (world / "readings.json").write_text("[1.0, 2.0]")
-        return run(with_fix(**(cells or {})), Place(cage, sums.folder.parent, world, tmp_path / "runs" / "run", budget), seed=3, **options)
+        return run(with_fix(**(cells or {})), Place(kernels, world, tmp_path / "runs" / "run", budget), seed=3, **options)
 
     return execute
 
@@ -40,7 +46,7 @@ def left_behind(run_dir):
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if str(run_dir / "evidence") in process.environ().values() and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get("KATA_RUN", "").startswith(str(run_dir.parent)) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
@@ -207,3 +213,19 @@ def test_the_memory_that_a_run_held_is_measured(execute):
 
 def test_memory_errors_are_out_of_memory(execute):
     assert execute(cells={"total": "raise MemoryError('8 GiB')"}).outcome == "out_of_memory"
+
+
+def test_a_kernel_stands_in_its_own_folder(execute):
+    done = execute(cells={"diagnosis": "from pathlib import Path\nPath('here.txt').write_text('')"})
+
+    assert (done.evidence / "here.txt").exists()
+
+
+def test_a_folder_that_was_exchanged_for_a_link_is_not_followed(execute, tmp_path):
+    (tmp_path / "stolen").mkdir()
+    (tmp_path / "stolen" / "total.json").write_text("3.0")
+    body = f"import os, shutil\nhere = os.environ['KATA_RUN']\nshutil.rmtree(here)\nos.symlink({str(tmp_path / 'stolen')!r}, here)"
+
+    done = execute(cells={"diagnosis": body})
+
+    assert list(done.evidence.iterdir()) == []

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.attempt import attempt
+from harness.forkserver import kernels_for
 from harness.kata import load_kata
 from harness.notebook import apply_fix, authored, submit
 from harness.premise import Premise
@@ -38,7 +39,8 @@ def test_patches_in_the_kernel_do_not_reach_the_weights(monkeypatch, patch):
     loader = next(cell.source for cell in shipped.cells if cell.id == "data-loader")
     notebook = apply_fix(shipped, {"data-loader": f"{loader}\n{patch}"}, KATA.notebook)
 
-    done = attempt(KATA, submit(KATA, shipped, notebook, "x"), seed=0, on_row=lambda s, r: None, on_seeds=lambda s: None)
+    with kernels_for([KATA]) as kernels:
+        done = attempt(KATA, submit(KATA, shipped, notebook, "x"), kernels, seed=0)
 
     assert done.exit_code == 1
     failed = {c.name for c in done.decisive.verdict.failed}

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from harness.errors import KataError
-from harness.judge import Judge
 from harness.oracle import Oracle
+from harness.verdict import Judge
 
 
 def test_the_truth_and_what_was_recomputed_come_back_as_plain_values(sums, tmp_path):

@@ -7,11 +7,9 @@ from harness.notebook import authored, submit
 
 
 @pytest.fixture
-def check(sums, with_fix):
+def check(sums, with_fix, kernels):
     def check(fix=None, **cells):
-        return attempt(
-            sums, submit(sums, authored(sums), with_fix(fix, **cells), "x"), seed=None, on_row=lambda s, r: None, on_seeds=lambda s: None
-        )
+        return attempt(sums, submit(sums, authored(sums), with_fix(fix, **cells), "x"), kernels, seed=None)
 
     return check
 

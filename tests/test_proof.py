@@ -3,7 +3,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.cage import find_cage
 from harness.kata import load_kata, load_proof
 from harness.kernel import Execution
 from harness.proof import content_key, over_budget, prove
@@ -12,12 +11,12 @@ from harness.variants import Bench, Row, fixed
 
 
 @pytest.fixture
-def proven(sums):
+def proven(sums, kernels):
     def proven():
         sync(sums)
         done = []
         with ThreadPoolExecutor(2) as pool:
-            bench = Bench(load_kata(sums.folder), pool, find_cage())
+            bench = Bench(load_kata(sums.folder), pool, kernels)
             result = prove(bench, done.append, lambda name, seed: done.append((name, seed)))
         return result, done
 

@@ -10,9 +10,9 @@ from harness.attempt import Attempt
 from harness.bands import Margin
 from harness.cage import Cage
 from harness.examine import Examined
-from harness.judge import CheckResult, Diagnosis, Verdict
 from harness.kernel import Execution
 from harness.notebook import Submission, authored
+from harness.verdict import CheckResult, Diagnosis, Verdict
 
 FAILED = CheckResult(
     "check_the_total_is_right", "The total is right.", "fail", "the total is off by 7 (bar 0.5)", (Margin("off", 7.0, 0.5, -math.inf),)
@@ -44,7 +44,11 @@ def build(sums, tmp_path):
 
 def text(kata, done):
     out = io.StringIO()
-    report.show_attempt(Console(file=out, width=120), kata, done)
+    console = Console(file=out, width=120)
+    report.show_notes(console, done.submission)
+    for examined in done.examined:
+        report.show_examined(console, examined)
+    report.show_conclusion(console, kata, done)
     return out.getvalue()
 
 

@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from harness.attempt import attempt
+from harness.forkserver import kernels_for
 from harness.kata import load_kata
 from harness.notebook import apply_fix, authored, submit
 
@@ -25,7 +26,7 @@ STEP = "        optimizer.zero_grad()\n"
         ("import time; time.sleep(600)", "RanksHang: no rank has written a row for "),
     ],
 )
-def test_trouble_in_a_rank_ends_in_a_verdict_that_names_it(trouble, words):
+def test_trouble_in_a_rank_ends_in_a_verdict_that_names_it(trouble, words, runs):
     shipped = authored(KATA)
     worker = next(cell.source for cell in shipped.cells if cell.id == "worker")
     assert worker.count(STEP) == 1
@@ -33,14 +34,15 @@ def test_trouble_in_a_rank_ends_in_a_verdict_that_names_it(trouble, words):
         shipped, {"worker": worker.replace(STEP, f"{STEP}        if rank == 1 and step == 30:\n            {trouble}\n")}, KATA.notebook
     )
 
-    done = attempt(KATA, submit(KATA, shipped, notebook, "x"), seed=0, on_row=lambda s, r: None, on_seeds=lambda s: None)
+    with kernels_for([KATA]) as kernels:
+        done = attempt(KATA, submit(KATA, shipped, notebook, "x"), kernels, seed=0)
 
     execution = done.examined[0].execution
     assert done.exit_code == 1
     assert (execution.outcome, execution.cell) == ("cell_error", "run")
     assert execution.message.startswith(words)
     assert execution.elapsed_s < KATA.toml.budget.notebook_s
-    assert [p for p in psutil.process_iter() if str(execution.run_dir) in " ".join(_environment(p))] == []
+    assert [p for p in psutil.process_iter() if str(runs) in " ".join(_environment(p))] == []
 
 
 def _environment(process):

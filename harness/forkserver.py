@@ -1,0 +1,247 @@
+"""A process that has imported what notebooks import and forks a kernel whenever one is asked for: the harness's side of it.
+
+Its other side, inside the cage, is launch.py. A fork takes 20 ms, where a fresh kernel imports for two to four seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from harness.cage import FILE_MIB, LAUNCH, Cage, Stage, Workspace, find_cage, plain_environment
+from harness.kata import Budget, Kata
+
+UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
+READY_S = 60.0
+UP_S = 30.0
+GONE_S = 3.0
+
+
+class NoFork(Exception):
+    """The fork server cannot start a kernel: one of its own has to do."""
+
+
+class ForkServer:
+    """`launch.py serve MODULE...` in a cage of its own, alive for a with block. It imports while its caller does something else."""
+
+    def __init__(self, cage: Cage, katas: Path, modules: Sequence[str]) -> None:
+        self.workspace = Workspace()
+        stage = self.workspace.stage()
+        home, folder = stage.scratch / "home", stage.files
+        self._lock = threading.Lock()
+        self._server: psutil.Process | None = None
+        self._kernels: list[ForkedProcess] = []
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._requests.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._process = subprocess.Popen(
+            cage.argv([sys.executable, str(LAUNCH), "serve", *modules], folder, katas, self.workspace),
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=plain_environment() | {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython")},
+            cwd=folder,
+            # Ctrl-C is the harness's business: it closes what it opened.
+            start_new_session=True,
+        )
+        theirs.close()
+
+    def fork(self, stage: Stage, budget: Budget, connection_file: str, log: int) -> ForkedProcess:
+        """Start a kernel and return when it listens; raises NoFork when none came to life."""
+        request = {
+            "environment": stage.environment(),
+            "folder": str(stage.evidence),
+            "connection_file": connection_file,
+            "memory_gib": budget.memory_gib,
+            "file_mib": FILE_MIB,
+        }
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        with theirs, self._lock:
+            self._wait_until_ready()
+            with _refusals():
+                socket.send_fds(self._requests, [json.dumps(request).encode()], [theirs.fileno(), log])
+            theirs.close()
+            process = ForkedProcess(ours)
+            self._kernels = [k for k in self._kernels if k.poll() is None] + [process]
+        process.wait_until_up()
+        return process
+
+    def _wait_until_ready(self) -> None:
+        if self._server is not None:
+            return
+        with _refusals():
+            word, pid = _hear(self._requests, READY_S)
+        if word != "ready":
+            raise NoFork("the fork server ended before it was ready")
+        with suppress(psutil.Error):
+            self._server = psutil.Process(pid)
+
+    def sweep(self) -> None:
+        """Kill what ended kernels left behind and wait for its end; kernels that live are spared."""
+        with self._lock:
+            while strays := list(self._strays()):
+                for stray in strays:
+                    with suppress(psutil.Error):
+                        stray.kill()
+                if psutil.wait_procs(strays, timeout=GONE_S)[1]:
+                    return
+
+    def _strays(self) -> Iterator[psutil.Process]:
+        """Whatever descends from the server and from no living kernel's parent."""
+        spared = {k.pid for k in self._kernels if k.poll() is None}
+        for child in _children(self._server) if self._server else []:
+            if child.pid not in spared and _alive(child):
+                yield child
+                yield from _children(child, recursive=True)
+
+    def close(self) -> None:
+        """End the server and every kernel of it."""
+        self._requests.close()
+        try:
+            self._process.wait(GONE_S)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self.workspace.close()
+
+    def __enter__(self) -> ForkServer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what a dead server makes of a socket into NoFork."""
+    try:
+        yield
+    except OSError as e:
+        raise NoFork(f"the fork server does not answer: {e}") from None
+
+
+def _hear(channel: socket.socket, timeout: float | None) -> tuple[str, int]:
+    """Return what the other side says, empty at its end, and the sender's process id as it is called out here."""
+    channel.settimeout(timeout)
+    word, ancillary, *_ = channel.recvmsg(64, socket.CMSG_SPACE(UCRED.size))
+    pids = [UCRED.unpack(data[: UCRED.size])[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS]
+    return word.decode(), pids[0] if pids else 0
+
+
+class ForkedProcess:
+    """The parent of a forked kernel, with the part of subprocess.Popen that jupyter_client's provisioner uses."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self.returncode: int | None = None
+        with _refusals():
+            word, self.pid = _hear(self._channel, UP_S)
+        if word != "parent":
+            raise NoFork("the fork server did not fork")
+
+    def wait_until_up(self) -> None:
+        """Return when the kernel's sockets are bound; raises NoFork when they never are."""
+        with _refusals():
+            word, _ = _hear(self._channel, UP_S)
+        if word != "up":
+            self._end(word)
+            raise NoFork("the kernel ended before it was up")
+
+    def _end(self, word: str) -> None:
+        # Killed before it could say a code: as Popen says it.
+        self.returncode = int(word.split()[1]) if word.startswith("ended ") else -signal.SIGKILL
+
+    def poll(self) -> int | None:
+        if self.returncode is None and self._channel.fileno() >= 0 and select.select([self._channel], [], [], 0)[0]:
+            self.wait()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end of the kernel and of all that it started; raises subprocess.TimeoutExpired."""
+        while self.returncode is None:
+            try:
+                word, _ = _hear(self._channel, timeout)
+            except TimeoutError:
+                raise subprocess.TimeoutExpired("kernel", timeout or 0.0) from None
+            except OSError:
+                word = ""
+            if word in ("parent", "up"):
+                continue
+            self._end(word)
+        self._channel.close()
+        return self.returncode
+
+    def send_signal(self, signum: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signum)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _children(process: psutil.Process, recursive: bool = False) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=recursive)
+    except psutil.Error:
+        return []
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Where kernels come from: the cage that they live in, and the process that they are forked from, if there is one."""
+
+    cage: Cage
+    katas: Path
+    """The folder of katas whose answers are kept from them."""
+    server: ForkServer | None = None
+
+
+@contextmanager
+def kernels_for(katas: Sequence[Kata], *, cold: bool = False) -> Iterator[Kernels]:
+    """Start the process that kernels for these katas, of one folder, will be forked from, and end it after the with block.
+
+    Kernels are cold, each a process that imports for itself, when asked for and where a process cannot be forked after its imports.
+    """
+    cage, folder = find_cage(), katas[0].folder.parent
+    if cold or sys.platform != "linux":
+        yield Kernels(cage, folder)
+        return
+    with ForkServer(cage, folder, imports_of(katas)) as server:
+        yield Kernels(cage, folder, server)
+
+
+IMPORT = re.compile(r"^(?:from|import) ([\w.]+)", re.MULTILINE)
+
+
+def imports_of(katas: Sequence[Kata]) -> list[str]:
+    """Return the modules that the notebooks of katas import, as their sources say."""
+    found = (name for kata in katas for name in IMPORT.findall((kata.meta / "notebook.py").read_text(encoding="utf-8")))
+    return list(dict.fromkeys(found))

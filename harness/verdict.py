@@ -1,0 +1,80 @@
+"""What is found about a run, and who finds it: `Judge` asks two processes, harness.oracle and harness.judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.bands import Margin
+from harness.child import Child
+
+Status = Literal["pass", "fail", "error"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of a kata, judged."""
+
+    name: str
+    claim: str
+    """The first line of its docstring: what holds in a healthy run."""
+    status: Status
+    message: str
+    """The evidence, when it failed; what broke, when the check itself did."""
+    margins: tuple[Margin, ...]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """How much of the learner's diagnosis form is right."""
+
+    right: tuple[str, ...]
+    wrong: tuple[str, ...]
+    blank: bool
+    """Nothing was filled in."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge found for one run."""
+
+    seed: int
+    checks: tuple[CheckResult, ...]
+    diagnosis: Diagnosis | None
+    """None when the kata asks for none."""
+
+    @property
+    def fixed(self) -> bool:
+        return all(check.status == "pass" for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        return tuple(check for check in self.checks if check.status != "pass")
+
+
+class Judge:
+    """Two processes, alive for a with block: one that recomputes, one that checks. Both load while a notebook runs."""
+
+    def __init__(self, kata: Path, *, calibrating: bool = False) -> None:
+        self._oracle = Child("harness.oracle", str(kata))
+        self._checks = Child("harness.judge", str(kata), *(["--calibrating"] if calibrating else []))
+
+    def look(self, seed: int, evidence: Path) -> dict[str, Any]:
+        """Return what the oracle finds in a finished run: call it only when no kernel of this seed lives."""
+        findings: dict[str, Any] = self._oracle.ask({"seed": seed, "evidence": str(evidence)})
+        return findings
+
+    def judge(self, seed: int, reported: Path, findings: dict[str, Any]) -> Verdict:
+        """Judge what a run reported in the light of what the oracle found."""
+        answer = self._checks.ask({"seed": seed, "reported": str(reported), "findings": findings})
+        checks = tuple(CheckResult(**(c | {"margins": tuple(Margin(**m) for m in c["margins"])})) for c in answer["checks"])
+        form = answer["diagnosis"]
+        return Verdict(seed, checks, form and Diagnosis(tuple(form["right"]), tuple(form["wrong"]), form["blank"]))
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._oracle.close()
+        self._checks.close()
