@@ -51,6 +51,9 @@ def examine(
     stop = threading.Event()
     futures = [executor.submit(run_seed, kata, notebook, seed, folder / f"seed-{seed}", kernels, stop, on_row) for seed in seeds]
     try:
+        # Loading with the kernels' server would make all of it slower; while a kernel trains there is room.
+        kernels.wait_until_ready()
+        judge.start()
         executions = [future.result() for future in futures]
     except BaseException:
         stop.set()

@@ -71,25 +71,30 @@ class ForkServer:
         }
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        with theirs, self._lock:
-            self._wait_until_ready()
-            with _refusals():
-                socket.send_fds(self._requests, [json.dumps(request).encode()], [theirs.fileno(), log])
-            theirs.close()
-            process = ForkedProcess(ours)
-            self._kernels = [k for k in self._kernels if k.poll() is None] + [process]
-        process.wait_until_up()
+        try:
+            with theirs, self._lock:
+                with _refusals():
+                    socket.send_fds(self._requests, [json.dumps(request).encode()], [theirs.fileno(), log])
+                theirs.close()
+                process = ForkedProcess(ours)
+                self._kernels = [k for k in self._kernels if k.poll() is None] + [process]
+            process.wait_until_up()
+        except NoFork:
+            ours.close()
+            raise
         return process
 
-    def _wait_until_ready(self) -> None:
-        if self._server is not None:
-            return
-        with _refusals():
-            word, pid = _hear(self._requests, READY_S)
-        if word != "ready":
-            raise NoFork("the fork server ended before it was ready")
-        with suppress(psutil.Error):
-            self._server = psutil.Process(pid)
+    def wait_until_ready(self) -> None:
+        """Return when everything is imported; raises NoFork when the server has ended, or cannot fork safely."""
+        with self._lock, _refusals():
+            if self._server is None:
+                word, pid = _hear(self._requests, READY_S)
+                if word != "ready":
+                    raise NoFork("the fork server ended before it was ready")
+                with suppress(psutil.Error):
+                    self._server = psutil.Process(pid)
+        if self._process.poll() is not None:
+            raise NoFork("the fork server has ended")
 
     def sweep(self) -> None:
         """Kill what ended kernels left behind and wait for its end; kernels that live are spared."""
@@ -113,7 +118,8 @@ class ForkServer:
         """End the server and every kernel of it."""
         self._requests.close()
         try:
-            self._process.wait(GONE_S)
+            # One that still imports would notice late.
+            self._process.wait(GONE_S if self._server else 0)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -222,6 +228,12 @@ class Kernels:
     katas: Path
     """The folder of katas whose answers are kept from them."""
     server: ForkServer | None = None
+
+    def wait_until_ready(self) -> None:
+        """Return when kernels start at once, or never will."""
+        if self.server:
+            with suppress(NoFork):
+                self.server.wait_until_ready()
 
 
 @contextmanager

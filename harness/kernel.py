@@ -96,6 +96,7 @@ def run(
     do = partial(_run, notebook, place, seed, on_row, stop or threading.Event())
     if place.kernels.server:
         try:
+            place.kernels.server.wait_until_ready()
             return do(place.kernels.server.workspace, place.kernels.server)
         except NoFork:
             pass  # Something killed it. A kernel of one's own takes longer, and is as good.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,11 +56,23 @@ class Verdict:
 
 
 class Judge:
-    """Two processes, alive for a with block: one that recomputes, one that checks. Both load while a notebook runs."""
+    """Two processes, alive until the end of a with block: one that recomputes, one that checks."""
 
     def __init__(self, kata: Path, *, calibrating: bool = False) -> None:
-        self._oracle = Child("harness.oracle", str(kata))
-        self._checks = Child("harness.judge", str(kata), *(["--calibrating"] if calibrating else []))
+        self._arguments = (str(kata), *(["--calibrating"] if calibrating else []))
+        self._open = ExitStack()
+
+    def start(self) -> None:
+        """Start both processes, if they were not yet: they load for a second or two, best while a notebook trains."""
+        _ = self._oracle, self._checks
+
+    @cached_property
+    def _oracle(self) -> Child:
+        return self._open.enter_context(Child("harness.oracle", self._arguments[0]))
+
+    @cached_property
+    def _checks(self) -> Child:
+        return self._open.enter_context(Child("harness.judge", *self._arguments))
 
     def look(self, seed: int, evidence: Path) -> dict[str, Any]:
         """Return what the oracle finds in a finished run: call it only when no kernel of this seed lives."""
@@ -76,5 +90,4 @@ class Judge:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._oracle.close()
-        self._checks.close()
+        self._open.close()
