@@ -13,7 +13,7 @@ from fixtures.exhibits import number
 from harness.errors import KataError
 from harness.evidence import Reported
 from harness.kata import Kata, load_proof
-from harness.variants import Bench, OnDone, OnPlan, Row, broken, fixed, run_all
+from harness.variants import Bench, Row, broken, fixed, plan, run_all
 from harness.verdict import Judge, Verdict
 
 CALIBRATION_SEEDS = range(100, 120)
@@ -29,20 +29,20 @@ class Calibration:
     rows: tuple[Row, ...]
 
 
-def calibrate(bench: Bench, on_plan: OnPlan, on_done: OnDone) -> Calibration:
+def calibrate(bench: Bench) -> Calibration:
     """Measure the reference on 20 seeds and every other variant on 5, and write the baseline."""
     kata = bench.kata
     proof = load_proof(kata)
     reference = fixed(kata, proof.reference, CALIBRATION_SEEDS)
     others = [broken(kata, proof, MARGIN_SEEDS), *(fixed(kata, fix, MARGIN_SEEDS) for fix in proof.fix if not fix.reference)]
     shipped = broken(kata, proof, (0,))
-    on_plan(len(CALIBRATION_SEEDS) + 1 + len(MARGIN_SEEDS) * len(others))
+    plan(bench, [reference, shipped, *others])
     with Judge(kata.folder, calibrating=True) as judge:
-        row, symptom = run_all(bench, judge, [reference, shipped], on_done)
+        row, symptom = run_all(bench, judge, [reference, shipped])
     measures, curve = _measures(row.verdicts), _curve(kata.toml.curve, row, symptom)
     _write(kata, measures, {}, curve)
     with Judge(kata.folder) as judge:
-        rows = run_all(bench, judge, others, on_done)
+        rows = run_all(bench, judge, others)
     _write(kata, measures, {row.variant.name: row.refused_by for row in rows if row.variant.expect == "fail"}, curve)
     return Calibration(kata, measures, tuple(rows))
 

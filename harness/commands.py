@@ -13,11 +13,15 @@ from rich.console import Console
 from harness import matrix, proof, report, scaffold
 from harness.attempt import Attempt, attempt
 from harness.calibrate import calibrate
+from harness.errors import KataError
 from harness.forkserver import Kernels
 from harness.kata import Kata, shown
 from harness.notebook import authored, read_submission, submit
 from harness.variants import Bench
 from harness.webpage import write_junit, write_report
+
+KATAS_AT_ONCE = 2
+"""While one is judged to its end, the next one's runs fill the machine."""
 
 
 def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, as_json: bool) -> int:
@@ -55,22 +59,33 @@ def keep(kata: Kata, done: Attempt) -> str:
 
 
 def prove(katas: Sequence[Kata], kernels: Kernels, *, jobs: int) -> int:
-    """Prove katas; return the exit code."""
-    console = Console()
-    unproven = []
-    for kata in katas:
-        with ThreadPoolExecutor(jobs) as pool, matrix.live_proof(console, kata.slug) as (on_plan, on_done):
-            result = proof.prove(Bench(kata, pool, kernels), on_plan, on_done)
-        matrix.show_proof(console, result)
-        if not result.proven:
-            unproven.append(kata.slug)
-    return 1 if unproven else 0
+    """Prove katas, two at a time, and print each as soon as it is done; return the exit code."""
+    console, code = Console(), 0
+    with ThreadPoolExecutor(jobs) as runs, ThreadPoolExecutor(KATAS_AT_ONCE) as proofs, matrix.Board(console, katas, jobs) as board:
+        benches = [Bench(kata, runs, kernels, board) for kata in katas]
+        futures = [proofs.submit(proof.prove, bench) for bench in benches]
+        try:
+            for future, kata in zip(futures, katas, strict=True):
+                try:
+                    result = future.result()
+                except KataError as e:
+                    console.print(f"{kata.slug}: {e}", style="bold red", markup=False)
+                    code = max(code, e.exit_code)
+                else:
+                    matrix.show_proof(console, result)
+                    code = max(code, int(not result.proven))
+        except BaseException:
+            for bench, future in zip(benches, futures, strict=True):
+                bench.stop.set()
+                future.cancel()
+            raise
+    return code
 
 
 def measure(kata: Kata, kernels: Kernels, *, jobs: int) -> None:
     """Write a kata's healthy bands."""
     console = Console()
-    with ThreadPoolExecutor(jobs) as pool, matrix.live_proof(console, f"calibrate {kata.slug}") as (on_plan, on_done):
-        done = calibrate(Bench(kata, pool, kernels), on_plan, on_done)
+    with ThreadPoolExecutor(jobs) as runs, matrix.Board(console, [kata], jobs) as board:
+        done = calibrate(Bench(kata, runs, kernels, board))
     matrix.show_calibration(console, done, scaffold.check_names(kata))
     click.echo(f"{shown(kata.meta / 'baseline.json')} is written; now make prove KATA={kata.slug}")

@@ -6,6 +6,7 @@ Its other side, inside the cage, is launch.py. A fork takes 20 ms, where a fresh
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import select
@@ -15,6 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
 READY_S = 60.0
 UP_S = 30.0
 GONE_S = 3.0
+LISTEN_S = 0.05
 
 
 class NoFork(Exception):
@@ -116,6 +119,9 @@ class ForkServer:
 
     def close(self) -> None:
         """End the server and every kernel of it."""
+        family = []
+        with suppress(psutil.Error):
+            family = psutil.Process(self._process.pid).children(recursive=True)
         self._requests.close()
         try:
             # One that still imports would notice late.
@@ -124,6 +130,7 @@ class ForkServer:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        psutil.wait_procs(family, timeout=GONE_S)
         self.workspace.close()
 
     def __enter__(self) -> ForkServer:
@@ -156,43 +163,50 @@ class ForkedProcess:
     stdin = stdout = stderr = None
 
     def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
+        self._channel, self._lock = channel, threading.Lock()
+        self._up = False
         self.returncode: int | None = None
         with _refusals():
-            word, self.pid = _hear(self._channel, UP_S)
+            word, self.pid = _hear(channel, UP_S)
         if word != "parent":
             raise NoFork("the fork server did not fork")
 
     def wait_until_up(self) -> None:
         """Return when the kernel's sockets are bound; raises NoFork when they never are."""
-        with _refusals():
-            word, _ = _hear(self._channel, UP_S)
-        if word != "up":
-            self._end(word)
-            raise NoFork("the kernel ended before it was up")
+        deadline = time.monotonic() + UP_S
+        while not self._up:
+            self._listen(LISTEN_S)
+            if self.returncode is not None or time.monotonic() > deadline:
+                raise NoFork("the kernel ended before it was up")
 
-    def _end(self, word: str) -> None:
-        # Killed before it could say a code: as Popen says it.
-        self.returncode = int(word.split()[1]) if word.startswith("ended ") else -signal.SIGKILL
+    def _listen(self, timeout: float) -> None:
+        """Take what the other side says within `timeout`, if anything: several threads may ask after one kernel."""
+        with self._lock:
+            if self.returncode is not None or not select.select([self._channel], [], [], timeout)[0]:
+                return
+            try:
+                word, _ = _hear(self._channel, None)
+            except OSError:
+                word = ""
+            if word == "up":
+                self._up = True
+                return
+            # Killed before it could say a code: as Popen says it.
+            self.returncode = int(word.split()[1]) if word.startswith("ended ") else -signal.SIGKILL
+            self._channel.close()
 
     def poll(self) -> int | None:
-        if self.returncode is None and self._channel.fileno() >= 0 and select.select([self._channel], [], [], 0)[0]:
-            self.wait()
+        self._listen(0)
+        self._listen(0)  # `up` may stand before the end
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end of the kernel and of all that it started; raises subprocess.TimeoutExpired."""
+        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
         while self.returncode is None:
-            try:
-                word, _ = _hear(self._channel, timeout)
-            except TimeoutError:
-                raise subprocess.TimeoutExpired("kernel", timeout or 0.0) from None
-            except OSError:
-                word = ""
-            if word in ("parent", "up"):
-                continue
-            self._end(word)
-        self._channel.close()
+            self._listen(LISTEN_S)
+            if self.returncode is None and time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("kernel", timeout or 0.0)
         return self.returncode
 
     def send_signal(self, signum: int) -> None:

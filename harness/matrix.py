@@ -3,42 +3,81 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+import statistics
+import threading
+from collections.abc import Collection, Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
 from harness.calibrate import Calibration
 from harness.kata import Kata
-from harness.proof import Forged, ProofResult
-from harness.variants import Row
+from harness.proof import Forged, ProofResult, expected_s
+from harness.variants import Row, Task
 
 FAR_SD = 999
 """Distances beyond are shown as this: a column is five characters wide."""
 
 
-@contextmanager
-def live_proof(console: Console, title: str) -> Iterator[tuple[Any, Any]]:
-    """Show how many runs are done; yields the two callbacks that prove and calibrate take."""
-    columns = [
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(24),
-        TextColumn("{task.completed}/{task.total} runs"),
-        TimeElapsedColumn(),
-    ]
-    with Progress(
-        *columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task(title, total=None)
-        yield (
-            lambda total: progress.update(task, total=total),
-            lambda name, seed: progress.update(task, advance=1, description=f"{title}: {name}, seed {seed}"),
-        )
+class Board:
+    """One display of proofs or calibrations: what runs, what is left, and how long that will take; alive for a with block."""
+
+    def __init__(self, console: Console, katas: Sequence[Kata], jobs: int) -> None:
+        self._console, self._jobs = console, jobs
+        self._lock = threading.Lock()
+        self._fresh: dict[str, set[Task]] = {}
+        """Runs that are still to be made, for each kata that was begun."""
+        self._took: dict[str, list[float]] = {kata.slug: [] for kata in katas}
+        self._expected = {kata.slug: expected_s(kata) for kata in katas}
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[what]}")]
+        self._progress = RichProgress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
+        self._all = self._progress.add_task("all runs", total=None, what="", visible=len(katas) > 1)
+        self._tasks: dict[str, TaskID] = {}
+
+    def plan(self, kata: Kata, runs: Sequence[Task], kept: Collection[Task]) -> None:
+        with self._lock:
+            self._fresh[kata.slug] = set(runs) - set(kept)
+            self._tasks[kata.slug] = self._progress.add_task(kata.slug, total=len(runs), what="")
+            self._progress.update(self._all, total=sum(self._progress.tasks[t].total or 0 for t in self._tasks.values()))
+            if not self._console.is_terminal:
+                known = f", {len(kept)} of them kept from before" if kept else ""
+                self._console.print(f"{kata.slug}: {len(runs)} runs{known}; {self._left()} for all")
+
+    def done(self, kata: Kata, run: Task, seconds: float) -> None:
+        with self._lock:
+            if run in self._fresh[kata.slug]:
+                self._fresh[kata.slug].discard(run)
+                self._took[kata.slug].append(seconds)
+            task = self._tasks[kata.slug]
+            self._progress.update(task, advance=1, what=f"{run[0]}, seed {run[1]}")
+            if self._progress.tasks[task].finished:
+                self._progress.update(task, visible=False)
+            done, total = (sum(int(getattr(self._progress.tasks[t], f) or 0) for t in self._tasks.values()) for f in ("completed", "total"))
+            self._progress.update(self._all, completed=done, what=f"{done}/{total}  {self._left()}")
+
+    def _left(self) -> str:
+        """How long the runs that are still to be made will take, side by side."""
+        seconds, unknown = 0.0, False
+        for slug, expected in self._expected.items():
+            if slug not in self._fresh:
+                seconds += expected or 0.0
+                unknown |= expected is None
+            elif self._fresh[slug]:
+                each = statistics.fmean(self._took[slug]) if self._took[slug] else None
+                unknown |= each is None and expected is None
+                seconds += len(self._fresh[slug]) * each if each else expected or 0.0
+        minutes = seconds / self._jobs / 60
+        return f"{'at least' if unknown else 'about'} {minutes:.0f} min left" if minutes >= 1 else "under a minute left"
+
+    def __enter__(self) -> Board:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
 
 
 def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[Row], forged: Sequence[Forged] = ()) -> RenderableType:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from harness.forgery import liar, thief
 from harness.kata import Kata, Proof, listed, load_proof
 from harness.kernel import Execution
 from harness.scaffold import check_names, problems
-from harness.variants import Bench, OnDone, OnPlan, Row, broken, cached_run, fixed, run_all
+from harness.variants import JUDGES, Bench, Row, broken, cached_run, fixed, forget_old_runs, kept, plan, run_all
 from harness.verdict import Judge, Verdict
 from harness.world import content_hash, fixtures_of
 
@@ -29,8 +28,6 @@ MASK_SD = 4.0
 ONE_SEED_MARGIN_SD = 10.0
 """A masking fix that calibration saw refused by this much is proven on one seed."""
 BUDGET_SHARE = 0.7
-JUDGES = ("bands.py", "evidence.py", "forgery.py", "judge.py", "measures.py", "oracle.py")
-"""Modules of the harness whose change asks for every proof anew."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class ProofResult:
         return max(e.peak_memory_gib for row in self.rows for e in row.executions)
 
 
-def prove(bench: Bench, on_plan: OnPlan, on_done: OnDone) -> ProofResult:
+def prove(bench: Bench) -> ProofResult:
     """Run the broken notebook and every fix, and say what does not hold; raises KataError when nothing can be run."""
     kata = bench.kata
     proof = load_proof(kata)
@@ -82,14 +79,17 @@ def prove(bench: Bench, on_plan: OnPlan, on_done: OnDone) -> ProofResult:
     for fix in proof.fix:
         clear = fix.expect == "fail" and calibrated.get(fix.name, 0.0) > ONE_SEED_MARGIN_SD
         variants.append(fixed(kata, fix, PROOF_SEEDS[:1] if clear else PROOF_SEEDS))
-    on_plan(sum(len(v.seeds) for v in variants) + 1)
-    again = bench.executor.submit(cached_run, bench, fixed(kata, proof.reference, ()).notebook, 0, threading.Event(), "-again")
+    once_more = (f"{proof.reference.name} again", 0)
+    plan(bench, variants, once_more)
+    # Once more in a process of its own, which shares nothing with the others: not even the order of a set.
+    cold = replace(bench, kernels=replace(bench.kernels, server=None))
+    again = bench.executor.submit(cached_run, cold, fixed(kata, proof.reference, ()).notebook, 0, "-again")
     with Judge(kata.folder) as judge:
-        rows = run_all(bench, judge, variants, on_done)
+        rows = run_all(bench, judge, variants)
         forged = tuple(_forged(judge, kata, proof, rows))
     reference = _reference(proof, rows)
     bits = differences(reference.executions[0], again.result())
-    on_done(f"{proof.reference.name} again", 0)
+    bench.progress.done(kata, once_more, again.result().elapsed_s)
     checks = tuple(check_names(kata))
     found = [
         *problems(kata, proof),
@@ -102,6 +102,7 @@ def prove(bench: Bench, on_plan: OnPlan, on_done: OnDone) -> ProofResult:
         found.append(
             f"two runs of `{proof.reference.name}` on seed 0 differ: {bits}; make it repeatable, or say why not in `not_bit_identical`"
         )
+    forget_old_runs(kata)
     result = ProofResult(kata, checks, tuple(rows), forged, bits, tuple(found))
     _write_receipt(result)
     return result
@@ -112,19 +113,22 @@ def _reference(proof: Proof, rows: Sequence[Row]) -> Row:
 
 
 def _forged(judge: Judge, kata: Kata, proof: Proof, rows: Sequence[Row]) -> Iterator[Forged]:
-    honest = dict(zip(PROOF_SEEDS, (e.evidence for e in _reference(proof, rows).executions), strict=True))
+    honest = dict(zip(PROOF_SEEDS, _reference(proof, rows).executions, strict=True))
     honest_only = {fix.name for fix in proof.fix if fix.honest_only}
+
+    def told(tell: Callable[..., Verdict], seed: int, other: Execution, *evidence: Path) -> tuple[str, ...]:
+        name = f"{tell.__name__} {honest[seed].run_dir.name} {proof.reported}"
+        verdict = kept(judge, kata, other, name, lambda: tell(judge, kata, proof, seed, *evidence))
+        return tuple(c.name for c in verdict.failed if c.name not in proof.liar_satisfies)
+
     for row in (r for r in rows if r.variant.expect == "fail"):
         for seed, execution in zip(row.variant.seeds, row.executions, strict=True):
-            verdict = liar(judge, kata, proof, seed, honest[seed], execution.evidence)
-            yield Forged(row.variant.name, seed, _refused_by(verdict, proof), row.variant.name in honest_only)
+            refused_by = told(liar, seed, execution, honest[seed].evidence, execution.evidence)
+            yield Forged(row.variant.name, seed, refused_by, row.variant.name in honest_only)
     for seed, other in ((1, 0), (2, 1)):
-        verdict = thief(judge, kata, proof, seed, honest[seed], honest[other])
-        yield Forged(f"weights of seed {other}", seed, _refused_by(verdict, proof), False)
-
-
-def _refused_by(verdict: Verdict, proof: Proof) -> tuple[str, ...]:
-    return tuple(c.name for c in verdict.failed if c.name not in proof.liar_satisfies)
+        yield Forged(
+            f"weights of seed {other}", seed, told(thief, seed, honest[other], honest[seed].evidence, honest[other].evidence), False
+        )
 
 
 def _believed(forged: Sequence[Forged]) -> list[str]:
@@ -202,19 +206,32 @@ def content_key(kata: Kata) -> str:
     return content_hash([*kata.sources, *fixtures_of(kata), *(Path(__file__).with_name(name) for name in JUDGES)])
 
 
+def receipt_of(kata: Kata) -> dict[str, Any]:
+    """Return the kata's proof.json; empty when it was never proven, or has changed since."""
+    path = kata.meta / "proof.json"
+    receipt: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return receipt if receipt.get("content") == content_key(kata) else {}
+
+
+def expected_s(kata: Kata) -> float | None:
+    """Return how long all runs of a kata's proof took together when it was last written down; None when it never was."""
+    path = kata.meta / "proof.json"
+    return json.loads(path.read_text(encoding="utf-8")).get("runs_s") if path.exists() else None
+
+
 def _write_receipt(result: ProofResult) -> None:
     """Write proof.json, unless it already tells of this content: timings would change it at every proof."""
     path = result.kata.meta / "proof.json"
-    key = content_key(result.kata)
-    if not result.proven or (path.exists() and json.loads(path.read_text(encoding="utf-8"))["content"] == key):
+    if not result.proven or receipt_of(result.kata):
         return
     receipt = {
-        "content": key,
+        "content": content_key(result.kata),
         "torch": version("torch").partition("+")[0],
         "variants": {row.variant.name: _receipt(row) for row in result.rows},
         "lies_refused": len([f for f in result.forged if not f.believed]),
         "lies_told": len(result.forged),
         "bit_identical": not result.bits,
+        "runs_s": round(sum(e.elapsed_s for row in result.rows for e in row.executions)),
         "slowest_s": round(result.slowest_s, 1),
         "peak_memory_gib": round(result.peak_memory_gib, 2),
     }

@@ -6,9 +6,12 @@ import hashlib
 import json
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 from nbformat import NotebookNode
 
@@ -22,10 +25,24 @@ from harness.notebook import apply_fix, authored, dumps, read_fix
 from harness.verdict import Judge, Verdict
 from harness.world import content_hash, fixtures_of
 
-OnPlan = Callable[[int], None]
-"""Is told how many runs there will be."""
-OnDone = Callable[[str, int], None]
-"""Is told which variant and seed is judged."""
+JUDGES = ("bands.py", "evidence.py", "forgery.py", "judge.py", "measures.py", "oracle.py", "verdict.py")
+"""Modules of the harness whose change asks for every verdict anew."""
+KEPT_DAYS = 7.0
+"""Runs that no proof has looked at for so long are thrown away."""
+
+
+Task = tuple[str, int]
+"""Name of a variant, seed."""
+
+
+class Progress(Protocol):
+    """Is told what a proof or a calibration does."""
+
+    def plan(self, kata: Kata, runs: Sequence[Task], kept: Collection[Task]) -> None:
+        """These runs will be judged; those of `kept` are at hand from before."""
+
+    def done(self, kata: Kata, run: Task, seconds: float) -> None:
+        """A run is judged; it took `seconds`, now or then."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +52,9 @@ class Bench:
     kata: Kata
     executor: Executor
     kernels: Kernels
+    progress: Progress
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Ends what runs."""
 
 
 @dataclass(frozen=True)
@@ -84,55 +104,94 @@ def fixed(kata: Kata, fix: Fix, seeds: Sequence[int]) -> Variant:
     return Variant(fix.name, fix.expect, tuple(fix.fails), notebook, tuple(seeds))
 
 
-def run_all(bench: Bench, judge: Judge, variants: Sequence[Variant], on_done: OnDone) -> list[Row]:
+def run_all(bench: Bench, judge: Judge, variants: Sequence[Variant]) -> list[Row]:
     """Run variants on their seeds, in parallel, and judge them one by one; raises KataError when one cannot be judged."""
-    stop = threading.Event()
-    futures = {(v.name, s): bench.executor.submit(cached_run, bench, v.notebook, s, stop) for v in variants for s in v.seeds}
+    futures = {(v.name, s): bench.executor.submit(cached_run, bench, v.notebook, s) for v in variants for s in v.seeds}
     try:
-        return [_row(judge, v, [futures[v.name, s] for s in v.seeds], on_done) for v in variants]
+        return [_row(bench, judge, v, [futures[v.name, s] for s in v.seeds]) for v in variants]
     except BaseException:
-        stop.set()
+        bench.stop.set()
         for future in futures.values():
             future.cancel()
         raise
 
 
-def _row(judge: Judge, variant: Variant, futures: Sequence[Future[Execution]], on_done: OnDone) -> Row:
+def _row(bench: Bench, judge: Judge, variant: Variant, futures: Sequence[Future[Execution]]) -> Row:
     executions, verdicts = [], []
     for seed, future in zip(variant.seeds, futures, strict=True):
         execution = future.result()
-        verdicts.append(_judged(judge, variant, seed, execution))
+        verdicts.append(_judged(bench.kata, judge, variant, seed, execution))
         executions.append(execution)
-        on_done(variant.name, seed)
+        bench.progress.done(bench.kata, (variant.name, seed), execution.elapsed_s)
     return Row(variant, tuple(executions), tuple(verdicts))
 
 
-def _judged(judge: Judge, variant: Variant, seed: int, execution: Execution) -> Verdict:
+def _judged(kata: Kata, judge: Judge, variant: Variant, seed: int, execution: Execution) -> Verdict:
     where = f"{variant.name}, seed {seed}"
     if execution.outcome != "completed":
         raise KataError(f"{where}: the notebook did not complete: {execution.outcome} in cell `{execution.cell}`: {execution.message}")
-    verdict = judge.judge(seed, execution.evidence, judge.look(seed, execution.evidence))
+    evidence = execution.evidence
+    verdict = kept(judge, kata, execution, "run", lambda: judge.judge(seed, evidence, judge.look(seed, evidence)))
     if errors := [c for c in verdict.checks if c.status == "error"]:
         raise KataError(f"{where}: {errors[0].name} broke: {errors[0].message}")
     return verdict
 
 
-def cached_run(bench: Bench, notebook: NotebookNode, seed: int, stop: threading.Event, again: str = "") -> Execution:
+def kept(judge: Judge, kata: Kata, execution: Execution, name: str, find: Callable[[], Verdict]) -> Verdict:
+    """Return the verdict called `name` on a kept run as it was found before by the same checks, or find and keep it."""
+    path = execution.run_dir / f"verdict-{hashlib.sha256(f'{name}{_judge_key(kata)}{judge.calibrating}'.encode()).hexdigest()[:16]}.json"
+    if path.exists():
+        return Verdict.read(**json.loads(path.read_text()))
+    verdict = find()
+    answer = asdict(verdict)
+    path.write_text(json.dumps({"seed": answer.pop("seed"), "answer": answer}))
+    return verdict
+
+
+def cached_run(bench: Bench, notebook: NotebookNode, seed: int, again: str = "") -> Execution:
     """Run a notebook for a seed, or return the run of the same notebook, scene and fixtures; `again` names one run more."""
     kata = bench.kata
-    run_dir = runs_folder() / kata.slug / "proof" / (_run_key(kata, notebook, seed) + again)
-    receipt = run_dir / "execution.json"
+    run_dir = run_folder_of(kata, notebook, seed, again)
+    receipt = run_dir / RECEIPT
     if receipt.exists():
+        receipt.touch()
         return Execution(**json.loads(receipt.read_text()), run_dir=run_dir)
     shutil.rmtree(run_dir, ignore_errors=True)
-    execution = run_seed(kata, notebook, seed, run_dir, bench.kernels, stop)
+    execution = run_seed(kata, notebook, seed, run_dir, bench.kernels, bench.stop)
     # Whatever else ended a run may have been the machine's fault: it is tried again next time.
     if execution.outcome in ("completed", "cell_error"):
         receipt.write_text(json.dumps({k: v for k, v in asdict(execution).items() if k != "run_dir"}))
     return execution
 
 
-def _run_key(kata: Kata, notebook: NotebookNode, seed: int) -> str:
+RECEIPT = "execution.json"
+
+
+def plan(bench: Bench, variants: Sequence[Variant], *more: Task) -> None:
+    """Announce the runs of variants, and others."""
+    runs = {(v.name, seed): run_folder_of(bench.kata, v.notebook, seed) for v in variants for seed in v.seeds}
+    bench.progress.plan(bench.kata, [*runs, *more], [run for run, folder in runs.items() if (folder / RECEIPT).exists()])
+
+
+def run_folder_of(kata: Kata, notebook: NotebookNode, seed: int, again: str = "") -> Path:
+    """Return where a notebook's run for a seed is kept: its name is a hash of all that the run depends on."""
     probe = [kata.probe] if kata.probe else []
     sources = content_hash([kata.meta / "scene.py", kata.folder / "kata.toml", *probe, *fixtures_of(kata)])
-    return hashlib.sha256(f"{sources}{dumps(notebook)}{seed}".encode()).hexdigest()[:16]
+    return _runs(kata) / (hashlib.sha256(f"{sources}{dumps(notebook)}{seed}".encode()).hexdigest()[:16] + again)
+
+
+def _judge_key(kata: Kata) -> str:
+    found = [kata.checks, kata.folder / "kata.toml", *(kata.meta / name for name in ("scene.py", "oracle.py", "baseline.json"))]
+    own = [Path(__file__).with_name(name) for name in JUDGES]
+    return content_hash([*(path for path in found if path.exists()), *own, *fixtures_of(kata)])
+
+
+def forget_old_runs(kata: Kata) -> None:
+    """Throw away kept runs that nothing has looked at for KEPT_DAYS."""
+    for receipt in _runs(kata).glob(f"*/{RECEIPT}"):
+        if time.time() - receipt.stat().st_mtime > KEPT_DAYS * 86400:
+            shutil.rmtree(receipt.parent, ignore_errors=True)
+
+
+def _runs(kata: Kata) -> Path:
+    return Path(runs_folder(), kata.slug, "proof")

@@ -46,6 +46,13 @@ class Verdict:
     diagnosis: Diagnosis | None
     """None when the kata asks for none."""
 
+    @classmethod
+    def read(cls, seed: int, answer: dict[str, Any]) -> Verdict:
+        """Return the verdict that plain values tell: what harness.judge answers, or `asdict` made of one."""
+        checks = tuple(CheckResult(**(c | {"margins": tuple(Margin(**m) for m in c["margins"])})) for c in answer["checks"])
+        form = answer["diagnosis"]
+        return cls(seed, checks, form and Diagnosis(tuple(form["right"]), tuple(form["wrong"]), form["blank"]))
+
     @property
     def fixed(self) -> bool:
         return all(check.status == "pass" for check in self.checks)
@@ -59,6 +66,7 @@ class Judge:
     """Two processes, alive until the end of a with block: one that recomputes, one that checks."""
 
     def __init__(self, kata: Path, *, calibrating: bool = False) -> None:
+        self.calibrating = calibrating
         self._arguments = (str(kata), *(["--calibrating"] if calibrating else []))
         self._open = ExitStack()
 
@@ -81,10 +89,7 @@ class Judge:
 
     def judge(self, seed: int, reported: Path, findings: dict[str, Any]) -> Verdict:
         """Judge what a run reported in the light of what the oracle found."""
-        answer = self._checks.ask({"seed": seed, "reported": str(reported), "findings": findings})
-        checks = tuple(CheckResult(**(c | {"margins": tuple(Margin(**m) for m in c["margins"])})) for c in answer["checks"])
-        form = answer["diagnosis"]
-        return Verdict(seed, checks, form and Diagnosis(tuple(form["right"]), tuple(form["wrong"]), form["blank"]))
+        return Verdict.read(seed, self._checks.ask({"seed": seed, "reported": str(reported), "findings": findings}))
 
     def __enter__(self) -> Judge:
         return self

@@ -1,4 +1,6 @@
 import json
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,17 +10,29 @@ from harness.kernel import Execution
 from harness.proof import content_key, over_budget, prove
 from harness.scaffold import sync
 from harness.variants import Bench, Row, fixed
+from harness.verdict import Judge
+
+
+class Told:
+    """The progress that a proof tells of."""
+
+    def __init__(self):
+        self.planned, self.kept, self.judged = [], [], []
+
+    def plan(self, kata, runs, kept):
+        self.planned, self.kept = list(runs), list(kept)
+
+    def done(self, kata, run, seconds):
+        self.judged.append(run)
 
 
 @pytest.fixture
 def proven(sums, kernels):
     def proven():
         sync(sums)
-        done = []
+        told = Told()
         with ThreadPoolExecutor(2) as pool:
-            bench = Bench(load_kata(sums.folder), pool, kernels)
-            result = prove(bench, done.append, lambda name, seed: done.append((name, seed)))
-        return result, done
+            return prove(Bench(load_kata(sums.folder), pool, kernels, told)), told
 
     return proven
 
@@ -30,10 +44,10 @@ def rewrite(path, old, new):
 
 @pytest.mark.slow
 def test_a_fair_kata_is_proven(proven):
-    result, done = proven()
+    result, told = proven()
 
     assert result.problems == ()
-    assert done[0] == len(done) - 1
+    assert sorted(told.planned) == sorted(told.judged)
     assert [row.variant.name for row in result.rows][:2] == ["broken", "leave-the-marker-out"]
 
 
@@ -138,3 +152,42 @@ def test_a_bar_or_a_mask_that_stands_too_near_is_named(sums, proven):
 
     assert "the bar of `off` stands 5.0 sd from the reference, expected 6 or more" in result.problems
     assert "calibration saw `scale-down` only 3.0 sd beyond its decisive bar, expected 4 or more" in result.problems
+
+
+@pytest.mark.slow
+def test_nothing_is_run_or_judged_twice(sums, proven, monkeypatch):
+    first, _ = proven()
+    monkeypatch.setattr(Judge, "start", lambda self: pytest.fail("the judge was started"))
+    monkeypatch.setattr("harness.verdict.Child", lambda *a: pytest.fail("the judge was started"))
+    monkeypatch.setattr("harness.variants.run_seed", lambda *a: pytest.fail("a notebook was run"))
+
+    again, told = proven()
+
+    assert again.rows == first.rows
+    assert again.forged == first.forged
+    assert len(told.kept) == len(told.planned) - 1  # all but the reference's second run
+
+
+@pytest.mark.slow
+def test_another_check_is_judged_on_the_same_runs(sums, proven, monkeypatch):
+    proven()
+    monkeypatch.setattr("harness.variants.run_seed", lambda *a: pytest.fail("a notebook was run"))
+    rewrite(sums.checks, "bar 0.5", "bar 0.50")
+
+    result, _ = proven()
+
+    assert "bar 0.50" in result.rows[0].verdicts[0].failed[0].message
+
+
+@pytest.mark.slow
+def test_runs_that_nothing_looked_at_for_a_week_are_thrown_away(sums, proven, runs):
+    proven()
+    folders = list((runs / "sums" / "proof").iterdir())
+    old = time.time() - 8 * 86400
+    for folder in folders:
+        os.utime(folder / "execution.json", (old, old))
+    rewrite(sums.meta / "notebook.py", "import json\n", "import json\nimport math\n")
+
+    proven()
+
+    assert not any(folder.exists() for folder in folders)
