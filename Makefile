@@ -8,7 +8,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 
-.PHONY: help list check hint reset lab doctor new apply sync prove calibrate test lint
+.PHONY: help list check watch hint reset lab doctor new apply sync prove calibrate test lint
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -18,6 +18,9 @@ list: $(READY) ## the katas, and what you have done of them
 
 check: $(READY) ## run and judge your notebook: KATA=lossspike, SEED=n for one night, NOTEBOOK=file for another file
 	@$(LAB) check $(call need,KATA) $(if $(SEED),--seed $(SEED)) $(if $(NOTEBOOK),--notebook "$(NOTEBOOK)")
+
+watch: $(READY) ## check your notebook whenever you save it: KATA=lossspike, SEED=n for one night
+	@$(LAB) watch $(call need,KATA) $(if $(SEED),--seed $(SEED)) $(if $(NOTEBOOK),--notebook "$(NOTEBOOK)")
 
 hint: $(READY) ## the next hint: KATA=lossspike, LEVEL=n for one you have had
 	@$(LAB) hint $(call need,KATA) $(if $(LEVEL),--level $(LEVEL))
@@ -40,8 +43,8 @@ apply: $(READY) ## (instructor) write a notebook with a known fix in it: KATA=lo
 sync: $(READY) ## (instructor) write the notebooks from their sources: KATA=lossspike, or all
 	@$(LAB) sync $(KATA)
 
-prove: $(READY) ## (instructor) try the broken notebook and every known fix: KATA=lossspike, or all
-	@$(LAB) prove $(KATA)
+prove: $(READY) ## (instructor) try the broken notebook and every known fix: KATA=lossspike, or all that changed; ALL=1; MINUTES=n
+	@$(LAB) prove $(KATA) $(if $(ALL),--all) $(if $(MINUTES),--minutes $(MINUTES))
 
 calibrate: $(READY) ## (instructor) measure the healthy bands: KATA=lossspike
 	@$(LAB) calibrate $(call need,KATA)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -65,12 +68,18 @@ class Attempt:
         return 0 if self.fixed else 1
 
 
+class Cancelled(Exception):
+    """Nobody waits for this check any more: it leaves no trace."""
+
+
 def attempt(
     kata: Kata,
     submission: Submission,
     kernels: Kernels,
     *,
     seed: int | None,
+    judge: Judge | None = None,
+    stop: threading.Event | None = None,
     on_seeds: Callable[[Sequence[int]], None] = lambda seeds: None,
     on_row: OnRow = lambda seed, row: None,
     on_examined: Callable[[Examined], None] = lambda examined: None,
@@ -78,17 +87,23 @@ def attempt(
     """Check a submission: for `seed` alone, or for the public seed and, if it is fixed there, two hidden ones.
 
     on_seeds is told which seeds start running, on_row each telemetry row with its seed, on_examined each verdict as it is known.
+    A judge of the kata's that is running may be lent. Raises Cancelled when `stop` was set.
     """
     number, folder = _new_run(kata)
+    stop = stop or threading.Event()
+    lent = nullcontext(judge) if judge else Judge(kata.folder)
     # Two at a time: the hidden seeds side by side, or the public one beside the premise.
-    with Judge(kata.folder) as judge, ThreadPoolExecutor(HIDDEN_SEEDS) as pool, Premise(kata, kernels, pool) as premise:
+    with lent as judge, ThreadPoolExecutor(HIDDEN_SEEDS) as pool, Premise(kata, kernels, pool) as premise:
         rounds = [[seed]] if seed is not None else [[PUBLIC_SEED], _draw_hidden()]
         examined: list[Examined] = []
         for seeds in rounds:
             on_seeds(seeds)
             if submission.as_shipped:
                 premise.prepare("reference")
-            for one in examine(kata, judge, submission.notebook, seeds, folder, kernels, pool, on_row):
+            for one in examine(kata, judge, submission.notebook, seeds, folder, kernels, pool, stop, on_row):
+                if stop.is_set():
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise Cancelled
                 examined.append(one)
                 on_examined(one)
             if not examined[0].fixed:

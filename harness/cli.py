@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,20 @@ def check(katas: Path, name: str, notebook: Path | None, seed: int | None, as_js
         from harness import commands
 
         sys.exit(commands.check(kata, kernels, notebook=notebook or kata.notebook, seed=seed, as_json=as_json))
+
+
+@main.command()
+@kata_argument
+@click.option("--notebook", type=click.Path(path_type=Path), help="A notebook to watch instead of the kata's own file.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="One night only.")
+@click.pass_obj
+def watch(katas: Path, name: str, notebook: Path | None, seed: int | None) -> None:
+    """Check a notebook whenever it is saved; a save during a run ends that run."""
+    kata = find_kata(name, katas)
+    with kernels_for([kata]) as kernels:
+        from harness import commands
+
+        commands.watch(kata, kernels, notebook=notebook or kata.notebook, seed=seed)
 
 
 @main.command("list")
@@ -177,15 +192,26 @@ def sync(katas: Path, names: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("names", metavar="[KATA]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Also the katas that did not change since they were proven.")
+@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="As many of those, by turns, as fit into this time.")
 @click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one a core.")
 @click.pass_obj
-def prove(katas: Path, names: tuple[str, ...], jobs: int) -> None:
-    """Try the broken notebook and every known fix: does each kata judge fairly? (for instructors)"""
-    chosen = _chosen(katas, names)
-    with kernels_for(chosen) as kernels:
-        from harness import commands
+def prove(katas: Path, names: tuple[str, ...], everything: bool, minutes: float, jobs: int) -> None:
+    """Try the broken notebook and every known fix: does each kata judge fairly? (for instructors)
 
-        sys.exit(commands.prove(chosen, kernels, jobs=jobs))
+    Without names: the katas that changed since they were proven. Runs are kept: interrupted, it goes on where it was.
+    """
+    from harness import commands
+    from harness.proof import due
+
+    chosen = known = _chosen(katas, names)
+    if not names and not everything:
+        chosen = due(known, minutes, jobs, str(date.today()))
+    if rest := [kata.slug for kata in known if kata not in chosen]:
+        click.echo(f"as they were proven: {', '.join(rest)}  (make prove ALL=1 tries them too)")
+    if chosen:
+        with kernels_for(chosen) as kernels:
+            sys.exit(commands.prove(chosen, kernels, jobs=jobs))
 
 
 @main.command()

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from harness import matrix, proof, report, scaffold
-from harness.attempt import Attempt, attempt
+from harness.attempt import Attempt, Cancelled, attempt
 from harness.calibrate import calibrate
-from harness.errors import KataError
+from harness.errors import KataError, LabError, SubmissionError
 from harness.forkserver import Kernels
 from harness.kata import Kata, shown
-from harness.notebook import authored, read_submission, submit
+from harness.notebook import Submission, authored, read_submission, submit
 from harness.variants import Bench
+from harness.verdict import Judge
+from harness.watch import versions
 from harness.webpage import write_junit, write_report
 
 KATAS_AT_ONCE = 2
@@ -31,25 +35,74 @@ def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, as_
     submission = submit(kata, shipped, read_submission(notebook), shown(notebook))
     if submission.as_shipped:
         report.show_page(console, kata, next(cell.source for cell in shipped.cells if cell.cell_type == "markdown"))
-    report.show_notes(console, submission)
-    with report.live_runs(console, kata.toml.curve) as live:
-        done = attempt(
-            kata,
-            submission,
-            kernels,
-            seed=seed,
-            on_seeds=live.start,
-            on_row=live.row,
-            on_examined=lambda one: report.show_examined(console, one),
-        )
-    verdict = keep(kata, done)
+    with Judge(kata.folder) as judge:
+        done = _checked(console, kata, submission, kernels, judge, seed, threading.Event())
+    verdict = _keep(kata, done)
     report.show_conclusion(console, kata, done)
     if as_json:
         click.echo(verdict)
     return done.exit_code
 
 
-def keep(kata: Kata, done: Attempt) -> str:
+def watch(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None) -> None:
+    """Check a learner's notebook now and whenever it is saved with other code, until ctrl-C."""
+    console, running = Console(), threading.Event()
+    with Judge(kata.folder) as judge, ThreadPoolExecutor(1) as aside:
+        try:
+            for version in versions(kata, notebook):
+                running.set()
+                running = threading.Event()
+                aside.submit(_recheck, console, kata, version, kernels, judge, seed, running)
+        finally:
+            running.set()
+
+
+def _recheck(
+    console: Console,
+    kata: Kata,
+    version: Submission | SubmissionError,
+    kernels: Kernels,
+    judge: Judge,
+    seed: int | None,
+    stop: threading.Event,
+) -> None:
+    console.rule(f"[dim]{datetime.now():%H:%M:%S}[/]", style="dim")
+    try:
+        if isinstance(version, SubmissionError):
+            raise version
+        done = _checked(console, kata, version, kernels, judge, seed, stop)
+        _keep(kata, done)
+        report.show_conclusion(console, kata, done)
+    except Cancelled:
+        console.print("saved again: this run was ended", style="dim")
+    except LabError as e:
+        console.print(f"Error: {e}", style="red", markup=False)
+    except Exception:
+        console.print_exception()
+    if not stop.is_set():
+        console.print(f"Waiting for you to save {shown(kata.notebook)}; ctrl-C ends.", style="dim", highlight=False)
+
+
+def _checked(
+    console: Console, kata: Kata, submission: Submission, kernels: Kernels, judge: Judge, seed: int | None, stop: threading.Event
+) -> Attempt:
+    """Show a check while it runs, each night as soon as it is judged."""
+    report.show_notes(console, submission)
+    with report.live_runs(console, kata.toml.curve) as live:
+        return attempt(
+            kata,
+            submission,
+            kernels,
+            seed=seed,
+            judge=judge,
+            stop=stop,
+            on_seeds=live.start,
+            on_row=live.row,
+            on_examined=lambda one: report.show_examined(console, one),
+        )
+
+
+def _keep(kata: Kata, done: Attempt) -> str:
     """Write a check's verdict.json, junit.xml and report.html; return the first."""
     verdict = json.dumps(report.as_json(kata, done), indent=1)
     (done.folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")

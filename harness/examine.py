@@ -45,10 +45,10 @@ def examine(
     folder: Path,
     kernels: Kernels,
     executor: Executor,
+    stop: threading.Event,
     on_row: OnRow,
 ) -> Iterator[Examined]:
-    """Run a notebook for several seeds side by side, and judge them when the last kernel is dead."""
-    stop = threading.Event()
+    """Run a notebook for several seeds side by side, and judge them when the last kernel is dead. Setting `stop` kills the kernels."""
     futures = [executor.submit(run_seed, kata, notebook, seed, folder / f"seed-{seed}", kernels, stop, on_row) for seed in seeds]
     try:
         # Loading with the kernels' server would make all of it slower; while a kernel trains there is room.

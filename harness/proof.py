@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -211,6 +212,22 @@ def receipt_of(kata: Kata) -> dict[str, Any]:
     path = kata.meta / "proof.json"
     receipt: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return receipt if receipt.get("content") == content_key(kata) else {}
+
+
+def due(katas: Sequence[Kata], minutes: float, jobs: int, day: str) -> list[Kata]:
+    """Return the katas to prove: all that changed since they were proven, and of the others as large a share as `minutes` allow.
+
+    Which others rotates with the day, so that each comes up.
+    """
+    changed = [kata for kata in katas if not receipt_of(kata)]
+    chosen, seconds = [], minutes * 60 * jobs
+    others = (kata for kata in katas if kata not in changed)
+    for kata in sorted(others, key=lambda k: hashlib.sha256(f"{day} {k.slug}".encode()).hexdigest()):
+        seconds -= expected_s(kata) or math.inf
+        if seconds < 0:
+            break
+        chosen.append(kata)
+    return changed + chosen
 
 
 def expected_s(kata: Kata) -> float | None:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.kata import load_kata, load_proof
 from harness.kernel import Execution
-from harness.proof import content_key, over_budget, prove
+from harness.proof import content_key, due, over_budget, prove
 from harness.scaffold import sync
 from harness.variants import Bench, Row, fixed
 from harness.verdict import Judge
@@ -191,3 +191,30 @@ def test_runs_that_nothing_looked_at_for_a_week_are_thrown_away(sums, proven, ru
     proven()
 
     assert not any(folder.exists() for folder in folders)
+
+
+def receipt(kata, content, runs_s=60):
+    (kata.meta / "proof.json").write_text(json.dumps({"content": content, "runs_s": runs_s}))
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(0, set()), (0.5, {1}), (1.0, {2}), (9, {3})])
+def test_changed_katas_are_due_and_as_many_others_as_fit(toys, minutes, expected):
+    katas = [load_kata(toys / name) for name in ("sums", "doubles", "crashes", "dies")]
+    receipt(katas[0], "of another content")
+    for kata in katas[1:]:
+        receipt(kata, content_key(kata))
+
+    chosen = due(katas, minutes, 2, "2026-11-24")
+
+    assert chosen[0] == katas[0]
+    assert {len(chosen) - 1} == (expected or {0})
+
+
+def test_the_others_come_up_by_turns(toys):
+    katas = [load_kata(toys / name) for name in ("doubles", "crashes", "dies")]
+    for kata in katas:
+        receipt(kata, content_key(kata))
+
+    chosen = {due(katas, 0.5, 2, f"2026-11-{day:02}")[0].slug for day in range(1, 31)}
+
+    assert chosen == {"doubles", "crashes", "dies"}
