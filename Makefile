@@ -8,7 +8,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 
-.PHONY: help list check watch hint reset lab doctor new apply sync prove calibrate test lint
+.PHONY: help list check watch hint reset lab doctor new apply sync prove calibrate bench test lint
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -48,6 +48,9 @@ prove: $(READY) ## (instructor) try the broken notebook and every known fix: KAT
 
 calibrate: $(READY) ## (instructor) measure the healthy bands: KATA=lossspike
 	@$(LAB) calibrate $(call need,KATA)
+
+bench: $(READY) ## (developer) what the lab adds to a training run, as ratios: OUTPUT=folder for the page, REPEATS=n
+	@$(LAB) bench $(if $(OUTPUT),--output $(OUTPUT)) $(if $(REPEATS),--repeats $(REPEATS))
 
 test: $(READY) ## (developer) the harness's own tests
 	$(BIN)/python -m pytest -n 4 $(TESTS)

@@ -6,7 +6,7 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fixtures.exhibits import number
@@ -33,16 +33,17 @@ def calibrate(bench: Bench) -> Calibration:
     """Measure the reference on 20 seeds and every other variant on 5, and write the baseline."""
     kata = bench.kata
     proof = load_proof(kata)
-    reference = fixed(kata, proof.reference, CALIBRATION_SEEDS)
-    others = [broken(kata, proof, MARGIN_SEEDS), *(fixed(kata, fix, MARGIN_SEEDS) for fix in proof.fix if not fix.reference)]
-    shipped = broken(kata, proof, (0,))
+    reference = fixed(bench, proof.reference, CALIBRATION_SEEDS)
+    others = [broken(bench, proof, MARGIN_SEEDS), *(fixed(bench, fix, MARGIN_SEEDS) for fix in proof.fix if not fix.reference)]
+    shipped = broken(bench, proof, (0,))
     plan(bench, [reference, shipped, *others])
     with Judge(kata.folder, calibrating=True) as judge:
         row, symptom = run_all(bench, judge, [reference, shipped])
     measures, curve = _measures(row.verdicts), _curve(kata.toml.curve, row, symptom)
     _write(kata, measures, {}, curve)
     with Judge(kata.folder) as judge:
-        rows = run_all(bench, judge, others)
+        # Anew: verdicts hang on the baseline that was just written.
+        rows = run_all(replace(bench), judge, others)
     _write(kata, measures, {row.variant.name: row.refused_by for row in rows if row.variant.expect == "fail"}, curve)
     return Calibration(kata, measures, tuple(rows))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from fixtures.journal import REPOSITORY
+from fixtures.journal import REPOSITORY, runs_folder
 from harness.errors import EnvironmentNotReady, LabError, UsageError
 from harness.forkserver import kernels_for
 from harness.kata import Kata, all_katas, find_kata, listed, load_proof, shown
@@ -225,6 +225,31 @@ def calibrate(katas: Path, name: str, jobs: int) -> None:
         from harness import commands
 
         commands.measure(kata, kernels, jobs=jobs)
+
+
+@main.command()
+@click.option("--kata", "name", default="lossspike", help="What checks and the pool are measured on.")
+@click.option("--short", default="readonly", help="What a hundred runs are measured on.")
+@click.option("--repeats", type=click.IntRange(1), default=5, help="Turns; the figures are medians.")
+@click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one a core.")
+@click.option("--proofs/--no-proofs", default=True, help="Also how long each kata's proof takes: some minutes.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Where the page goes; default: bench in the folder of runs."
+)
+@click.pass_obj
+def bench(katas: Path, name: str, short: str, repeats: int, jobs: int, proofs: bool, output: Path | None) -> None:
+    """Measure what the lab adds to a training run, side by side with the bare script and with papermill (for developers)."""
+    from harness import benchmark, benchmark_page
+
+    folder = output or runs_folder() / "bench"
+    proven = all_katas(katas) if proofs else []
+    found = benchmark.measure(
+        find_kata(name, katas), find_kata(short, katas), proven, jobs, repeats, lambda line: click.echo(line, err=True)
+    )
+    page = benchmark_page.write(found, folder)
+    for what, bound, value, holds in benchmark_page.goals(found):
+        click.echo(f"{'holds ' if holds else 'MISSED'}  {what}: {value}  ({bound})")
+    click.echo(shown(page))
 
 
 @main.command()

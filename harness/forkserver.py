@@ -106,7 +106,7 @@ class ForkServer:
                 for stray in strays:
                     with suppress(psutil.Error):
                         stray.kill()
-                if psutil.wait_procs(strays, timeout=GONE_S)[1]:
+                if not gone(strays, GONE_S):
                     return
 
     def _strays(self) -> Iterator[psutil.Process]:
@@ -130,7 +130,7 @@ class ForkServer:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        psutil.wait_procs(family, timeout=GONE_S)
+        gone(family, GONE_S)
         self.workspace.close()
 
     def __enter__(self) -> ForkServer:
@@ -229,9 +229,22 @@ def _children(process: psutil.Process, recursive: bool = False) -> list[psutil.P
 
 def _alive(process: psutil.Process) -> bool:
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def gone(processes: Sequence[psutil.Process], timeout: float) -> bool:
+    """Wait until processes have ended; return whether all have.
+
+    Not psutil.wait_procs: whoever inherits an orphan may take a second or two to collect it, and a zombie does nothing.
+    """
+    deadline = time.monotonic() + timeout
+    while any(_alive(process) for process in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from harness.cage import Stage, Workspace
 from harness.engine import LabKernelManager, Session, execute
-from harness.forkserver import ForkedProcess, ForkServer, Kernels, NoFork
+from harness.forkserver import ForkedProcess, ForkServer, Kernels, NoFork, gone
 from harness.kata import Budget
 from harness.notebook import PROBE_CELL, with_probe
 
@@ -328,4 +328,4 @@ def _end(km: LabKernelManager, caged: bool, server: ForkServer | None) -> None:
     if server:
         server.sweep()
     # In the cage the first process of its namespace dies a moment after bubblewrap, and all others with it.
-    psutil.wait_procs(alive, timeout=SWEEP_S)
+    gone(alive, SWEEP_S)

@@ -76,18 +76,18 @@ def prove(bench: Bench) -> ProofResult:
     kata = bench.kata
     proof = load_proof(kata)
     calibrated = refused_by_sd(kata)
-    variants = [broken(kata, proof, PROOF_SEEDS)]
+    variants = [broken(bench, proof, PROOF_SEEDS)]
     for fix in proof.fix:
         clear = fix.expect == "fail" and calibrated.get(fix.name, 0.0) > ONE_SEED_MARGIN_SD
-        variants.append(fixed(kata, fix, PROOF_SEEDS[:1] if clear else PROOF_SEEDS))
+        variants.append(fixed(bench, fix, PROOF_SEEDS[:1] if clear else PROOF_SEEDS))
     once_more = (f"{proof.reference.name} again", 0)
     plan(bench, variants, once_more)
     # Once more in a process of its own, which shares nothing with the others: not even the order of a set.
     cold = replace(bench, kernels=replace(bench.kernels, server=None))
-    again = bench.executor.submit(cached_run, cold, fixed(kata, proof.reference, ()).notebook, 0, "-again")
+    again = bench.executor.submit(cached_run, cold, fixed(bench, proof.reference, ()).notebook, 0, "-again")
     with Judge(kata.folder) as judge:
         rows = run_all(bench, judge, variants)
-        forged = tuple(_forged(judge, kata, proof, rows))
+        forged = tuple(_forged(bench, judge, proof, rows))
     reference = _reference(proof, rows)
     bits = differences(reference.executions[0], again.result())
     bench.progress.done(kata, once_more, again.result().elapsed_s)
@@ -103,7 +103,7 @@ def prove(bench: Bench) -> ProofResult:
         found.append(
             f"two runs of `{proof.reference.name}` on seed 0 differ: {bits}; make it repeatable, or say why not in `not_bit_identical`"
         )
-    forget_old_runs(kata)
+    forget_old_runs(bench)
     result = ProofResult(kata, checks, tuple(rows), forged, bits, tuple(found))
     _write_receipt(result)
     return result
@@ -113,13 +113,13 @@ def _reference(proof: Proof, rows: Sequence[Row]) -> Row:
     return next(row for row in rows if row.variant.name == proof.reference.name)
 
 
-def _forged(judge: Judge, kata: Kata, proof: Proof, rows: Sequence[Row]) -> Iterator[Forged]:
+def _forged(bench: Bench, judge: Judge, proof: Proof, rows: Sequence[Row]) -> Iterator[Forged]:
     honest = dict(zip(PROOF_SEEDS, _reference(proof, rows).executions, strict=True))
     honest_only = {fix.name for fix in proof.fix if fix.honest_only}
 
     def told(tell: Callable[..., Verdict], seed: int, other: Execution, *evidence: Path) -> tuple[str, ...]:
         name = f"{tell.__name__} {honest[seed].run_dir.name} {proof.reported}"
-        verdict = kept(judge, kata, other, name, lambda: tell(judge, kata, proof, seed, *evidence))
+        verdict = kept(bench, judge, other, name, lambda: tell(judge, bench.kata, proof, seed, *evidence))
         return tuple(c.name for c in verdict.failed if c.name not in proof.liar_satisfies)
 
     for row in (r for r in rows if r.variant.expect == "fail"):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -56,6 +57,32 @@ class Bench:
     stop: threading.Event = field(default_factory=threading.Event)
     """Ends what runs."""
 
+    @cached_property
+    def shipped(self) -> NotebookNode:
+        return authored(self.kata)
+
+    @cached_property
+    def runs(self) -> Path:
+        """Where runs of the kata are kept."""
+        return Path(runs_folder(), self.kata.slug, "proof")
+
+    @cached_property
+    def _sources(self) -> str:
+        probe = [self.kata.probe] if self.kata.probe else []
+        return content_hash([self.kata.meta / "scene.py", self.kata.folder / "kata.toml", *probe, *fixtures_of(self.kata)])
+
+    @cached_property
+    def judge_key(self) -> str:
+        """A hash of all that a verdict depends on, besides the run."""
+        meta = (self.kata.meta / name for name in ("scene.py", "oracle.py", "baseline.json"))
+        own = [Path(__file__).with_name(name) for name in JUDGES]
+        found = [self.kata.checks, self.kata.folder / "kata.toml", *meta]
+        return content_hash([*(path for path in found if path.exists()), *own, *fixtures_of(self.kata)])
+
+    def run_folder(self, notebook: NotebookNode, seed: int, again: str = "") -> Path:
+        """Return where a notebook's run for a seed is kept: its name is a hash of all that the run depends on."""
+        return self.runs / (hashlib.sha256(f"{self._sources}{dumps(notebook)}{seed}".encode()).hexdigest()[:16] + again)
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -93,14 +120,14 @@ class Row:
         return max((-m for m in margins if m is not None), default=0.0)
 
 
-def broken(kata: Kata, proof: Proof, seeds: Sequence[int]) -> Variant:
+def broken(bench: Bench, proof: Proof, seeds: Sequence[int]) -> Variant:
     """Return the notebook as shipped."""
-    return Variant("broken", "fail", tuple(proof.broken.fails), authored(kata), tuple(seeds))
+    return Variant("broken", "fail", tuple(proof.broken.fails), bench.shipped, tuple(seeds))
 
 
-def fixed(kata: Kata, fix: Fix, seeds: Sequence[int]) -> Variant:
+def fixed(bench: Bench, fix: Fix, seeds: Sequence[int]) -> Variant:
     """Return the notebook with a fix."""
-    notebook = apply_fix(authored(kata), read_fix(kata, fix.name), kata.fix_path(fix.name))
+    notebook = apply_fix(bench.shipped, read_fix(bench.kata, fix.name), bench.kata.fix_path(fix.name))
     return Variant(fix.name, fix.expect, tuple(fix.fails), notebook, tuple(seeds))
 
 
@@ -120,26 +147,27 @@ def _row(bench: Bench, judge: Judge, variant: Variant, futures: Sequence[Future[
     executions, verdicts = [], []
     for seed, future in zip(variant.seeds, futures, strict=True):
         execution = future.result()
-        verdicts.append(_judged(bench.kata, judge, variant, seed, execution))
+        verdicts.append(_judged(bench, judge, variant, seed, execution))
         executions.append(execution)
         bench.progress.done(bench.kata, (variant.name, seed), execution.elapsed_s)
     return Row(variant, tuple(executions), tuple(verdicts))
 
 
-def _judged(kata: Kata, judge: Judge, variant: Variant, seed: int, execution: Execution) -> Verdict:
+def _judged(bench: Bench, judge: Judge, variant: Variant, seed: int, execution: Execution) -> Verdict:
     where = f"{variant.name}, seed {seed}"
     if execution.outcome != "completed":
         raise KataError(f"{where}: the notebook did not complete: {execution.outcome} in cell `{execution.cell}`: {execution.message}")
     evidence = execution.evidence
-    verdict = kept(judge, kata, execution, "run", lambda: judge.judge(seed, evidence, judge.look(seed, evidence)))
+    verdict = kept(bench, judge, execution, "run", lambda: judge.judge(seed, evidence, judge.look(seed, evidence)))
     if errors := [c for c in verdict.checks if c.status == "error"]:
         raise KataError(f"{where}: {errors[0].name} broke: {errors[0].message}")
     return verdict
 
 
-def kept(judge: Judge, kata: Kata, execution: Execution, name: str, find: Callable[[], Verdict]) -> Verdict:
+def kept(bench: Bench, judge: Judge, execution: Execution, name: str, find: Callable[[], Verdict]) -> Verdict:
     """Return the verdict called `name` on a kept run as it was found before by the same checks, or find and keep it."""
-    path = execution.run_dir / f"verdict-{hashlib.sha256(f'{name}{_judge_key(kata)}{judge.calibrating}'.encode()).hexdigest()[:16]}.json"
+    key = hashlib.sha256(f"{name} {bench.judge_key} {judge.calibrating}".encode()).hexdigest()[:16]
+    path = execution.run_dir / f"verdict-{key}.json"
     if path.exists():
         return Verdict.read(**json.loads(path.read_text()))
     verdict = find()
@@ -150,14 +178,13 @@ def kept(judge: Judge, kata: Kata, execution: Execution, name: str, find: Callab
 
 def cached_run(bench: Bench, notebook: NotebookNode, seed: int, again: str = "") -> Execution:
     """Run a notebook for a seed, or return the run of the same notebook, scene and fixtures; `again` names one run more."""
-    kata = bench.kata
-    run_dir = run_folder_of(kata, notebook, seed, again)
+    run_dir = bench.run_folder(notebook, seed, again)
     receipt = run_dir / RECEIPT
     if receipt.exists():
         receipt.touch()
         return Execution(**json.loads(receipt.read_text()), run_dir=run_dir)
     shutil.rmtree(run_dir, ignore_errors=True)
-    execution = run_seed(kata, notebook, seed, run_dir, bench.kernels, bench.stop)
+    execution = run_seed(bench.kata, notebook, seed, run_dir, bench.kernels, bench.stop)
     # Whatever else ended a run may have been the machine's fault: it is tried again next time.
     if execution.outcome in ("completed", "cell_error"):
         receipt.write_text(json.dumps({k: v for k, v in asdict(execution).items() if k != "run_dir"}))
@@ -169,29 +196,12 @@ RECEIPT = "execution.json"
 
 def plan(bench: Bench, variants: Sequence[Variant], *more: Task) -> None:
     """Announce the runs of variants, and others."""
-    runs = {(v.name, seed): run_folder_of(bench.kata, v.notebook, seed) for v in variants for seed in v.seeds}
+    runs = {(v.name, seed): bench.run_folder(v.notebook, seed) for v in variants for seed in v.seeds}
     bench.progress.plan(bench.kata, [*runs, *more], [run for run, folder in runs.items() if (folder / RECEIPT).exists()])
 
 
-def run_folder_of(kata: Kata, notebook: NotebookNode, seed: int, again: str = "") -> Path:
-    """Return where a notebook's run for a seed is kept: its name is a hash of all that the run depends on."""
-    probe = [kata.probe] if kata.probe else []
-    sources = content_hash([kata.meta / "scene.py", kata.folder / "kata.toml", *probe, *fixtures_of(kata)])
-    return _runs(kata) / (hashlib.sha256(f"{sources}{dumps(notebook)}{seed}".encode()).hexdigest()[:16] + again)
-
-
-def _judge_key(kata: Kata) -> str:
-    found = [kata.checks, kata.folder / "kata.toml", *(kata.meta / name for name in ("scene.py", "oracle.py", "baseline.json"))]
-    own = [Path(__file__).with_name(name) for name in JUDGES]
-    return content_hash([*(path for path in found if path.exists()), *own, *fixtures_of(kata)])
-
-
-def forget_old_runs(kata: Kata) -> None:
+def forget_old_runs(bench: Bench) -> None:
     """Throw away kept runs that nothing has looked at for KEPT_DAYS."""
-    for receipt in _runs(kata).glob(f"*/{RECEIPT}"):
+    for receipt in bench.runs.glob(f"*/{RECEIPT}"):
         if time.time() - receipt.stat().st_mtime > KEPT_DAYS * 86400:
             shutil.rmtree(receipt.parent, ignore_errors=True)
-
-
-def _runs(kata: Kata) -> Path:
-    return Path(runs_folder(), kata.slug, "proof")

@@ -130,9 +130,9 @@ def test_a_run_that_is_not_repeatable_is_named(sums, proven):
     assert "two runs of `leave-the-marker-out` on seed 0 differ: `telemetry.jsonl`" in result.problems[0]
 
 
-def test_a_run_that_leaves_no_room_in_the_budget_is_named(sums, tmp_path):
+def test_a_run_that_leaves_no_room_in_the_budget_is_named(sums, kernels, tmp_path):
     run = Execution("completed", "run", "", 15.0, 0.8, tmp_path)
-    row = Row(fixed(sums, load_proof(sums).reference, (0,)), (run,), ())
+    row = Row(fixed(Bench(sums, None, kernels, Told()), load_proof(sums).reference, (0,)), (run,), ())
 
     assert over_budget(sums, [row]) == [
         "the slowest run took 15.0 s; 30 % of the 20 s must stay free",
