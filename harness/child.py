@@ -19,6 +19,10 @@ ANSWER_S = 180.0
 """Judging takes seconds; what a run left may be made to take for ever."""
 
 
+class Overwhelmed(KataError):
+    """A child was killed over a question: it took too long, or more memory than there is."""
+
+
 class Child:
     """`python -m MODULE ARGUMENTS`, alive until the end of the with block.
 
@@ -54,22 +58,22 @@ class Child:
         finally:
             patience.cancel()
         if not line:
-            raise KataError(self._last_words())
+            raise self._last_words()
         answer = json.loads(line)
         if "kata_error" in answer:
             raise KataError(answer["kata_error"])
         return answer["answer"]
 
-    def _last_words(self) -> str:
+    def _last_words(self) -> KataError:
         code = self._process.wait()
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         frames = [line.strip() for line in lines if line.startswith("  File ")]
         if code == -signal.SIGKILL:
-            return f"{self._name} was killed: it took more than {ANSWER_S:g} s to answer, or more memory than there is"
+            return Overwhelmed(f"{self._name} was killed: it took more than {ANSWER_S:g} s to answer, or more memory than there is")
         if not frames:
-            return f"{self._name} ended with exit code {code} instead of answering"
-        return f"{self._name} broke: {lines[-1]}\n  {frames[-1]}"
+            return KataError(f"{self._name} ended with exit code {code} instead of answering")
+        return KataError(f"{self._name} broke: {lines[-1]}\n  {frames[-1]}")
 
     def close(self) -> None:
         """End the child without waiting for what it may be doing."""

@@ -31,11 +31,14 @@ class Oracle:
         path = kata / ".meta" / "oracle.py"
         self._oracle = _load(path) if path.exists() else None
 
-    def look(self, seed: int, evidence: Path) -> Numbers:
-        """Return {"truth", "recomputed"}, or {"truth", "unreadable"} with the reason if what the run left cannot be read."""
+    def look(self, seed: int, evidence: Path | None) -> Numbers:
+        """Return {"truth", "recomputed"}, or {"truth", "unreadable"} with the reason if what the run left cannot be read.
+
+        Without evidence, the truth alone.
+        """
         truth = self._scene.truth(seed)
         answer: Numbers = {"truth": {k: v for k, v in truth.items() if _is_plain(v)}}
-        if self._oracle is None:
+        if self._oracle is None or evidence is None:
             return answer | {"recomputed": {}}
         try:
             return answer | {"recomputed": {k: _plain(v) for k, v in self._oracle.recompute(evidence, truth).items()}}
@@ -69,7 +72,7 @@ def _plain(value: Any) -> Any:
 
 def main() -> None:
     oracle = Oracle(Path(sys.argv[1]))
-    serve(lambda question: oracle.look(question["seed"], Path(question["evidence"])))
+    serve(lambda question: oracle.look(question["seed"], question["evidence"] and Path(question["evidence"])))
 
 
 if __name__ == "__main__":

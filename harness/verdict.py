@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.bands import Margin
-from harness.child import Child
+from harness.child import Child, Overwhelmed
 
 Status = Literal["pass", "fail", "error"]
 
@@ -84,7 +84,13 @@ class Judge:
 
     def look(self, seed: int, evidence: Path) -> dict[str, Any]:
         """Return what the oracle finds in a finished run: call it only when no kernel of this seed lives."""
-        findings: dict[str, Any] = self._oracle.ask({"seed": seed, "evidence": str(evidence)})
+        findings: dict[str, Any]
+        try:
+            findings = self._oracle.ask({"seed": seed, "evidence": str(evidence)})
+        except Overwhelmed as e:
+            # It read what a learner's code wrote: that is the run's fault, not the kata's. Another one still knows the truth.
+            del self._oracle
+            findings = self._oracle.ask({"seed": seed, "evidence": None}) | {"unreadable": f"reading what the run left: {e}"}
         return findings
 
     def judge(self, seed: int, reported: Path, findings: dict[str, Any]) -> Verdict:
