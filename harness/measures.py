@@ -19,3 +19,12 @@ def running_median(values: Column, window: int) -> Column:
 def relative_difference(value: float, target: float) -> float:
     """Return |value - target| / |target|."""
     return abs(value - target) / abs(target)
+
+
+def updates_made(updates: Column, num_rows_written: int) -> float:
+    """Return how many optimizer updates a run made, those included that a later one went back on.
+
+    updates: of each row that led to the final state, [step]. Every other row that was written counts as one update: a run that
+    writes a step twice has trained twice, and shows the second time only.
+    """
+    return float(updates.sum()) + num_rows_written - len(updates)

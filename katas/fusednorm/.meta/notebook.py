@@ -19,9 +19,9 @@
 # - the curvature team says that their probe contradicts itself on `babygpt-44`: u·Hv and v·Hu are two numbers.
 #
 # You hand over **two models that you would ship**, `base` after stage one and `final` after stage two, trained to the same plan (300
-# updates, the same schedule); an **`rms_norm(x, weight)`** for every team: 1 to 4 dimensions, any memory layout, float32 and float64
-# each to its own precision, either input with or without grad, differentiable twice, and no more kept for backward than x, weight and one
-# number a row; and your **diagnosis**.
+# updates, the same schedule); an **`rms_norm(x, weight)`** for every team: 1 to 4 dimensions, any memory layout, rows of padding
+# that are all zeros, float32 and float64 each to its own precision, either input with or without grad, differentiable twice, and no more
+# kept for backward than x, weight and one number a row; and your **diagnosis**.
 #
 # Your repair will be replayed on two other nights: other languages, other gains, other inputs.
 

@@ -27,7 +27,7 @@ EPS = 1e-6
 
 @dataclass(frozen=True)
 class Case:
-    """One question of the probe: a shape, how it lies in memory, its number type, and which inputs require grad."""
+    """One question of the probe: a shape, how x lies in memory or what is in it, its number type, and which inputs require grad."""
 
     shape: tuple[int, ...]
     layout: str
@@ -125,6 +125,7 @@ def _cases(rng: np.random.Generator) -> list[Case]:
         Case((n(), n(), n(3, 10)), "transposed", wide),
         Case((n(), n(), n(3, 10)), "expanded", wide),
         Case((n(), n(), n(), n(3, 10)), "sliced", wide),
+        Case((n(), n(), n(3, 10)), "with a row of zeros", wide),
         Case((n(), n(), n(3, 10)), "plain", wide, dy_layout="expanded"),
         Case((n(), n(), n(3, 10)), "plain", wide, dy_layout="transposed"),
         Case((n(), n(), n(3, 10)), "plain", wide, needs=("x",)),
@@ -144,6 +145,9 @@ def _arrays(case: Case, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     if size > 2:
         # Gains may cross zero in training, and one may lie on it.
         arrays["weight"][rng.permutation(size)[:2]] *= (-1, 0)
+    if case.layout == "with a row of zeros":
+        # Padding. The formula is smooth there, and the length of a row is not.
+        arrays["x"][0, 0] = 0
     for name, layout in (("x", case.layout), ("dy", case.dy_layout)):
         if layout == "expanded":
             arrays[name] = np.broadcast_to(arrays[name][:1], case.shape)

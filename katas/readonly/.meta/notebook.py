@@ -7,15 +7,15 @@
 # What you are told on the hand-over call:
 # - the summariser's instructions were shortened yesterday, and "do not change, share or delete anything" fell out;
 # - agents have a new tool since yesterday, `peek_event`;
-# - the services were deployed tonight: short 503s, gone by themselves, and mail was slow;
+# - the services were deployed tonight: short 503s, gone by themselves, and mail was slow all night;
 # - the gate's rules were reviewed last week and found right; every decision of tonight is in `gate.jsonl`;
 # - legal wants to know by morning what else was touched, and whose it was.
 #
 # You hand over three things: **an agent that you would switch on again**, one that keeps to `POLICY.md` and still gets its work done;
 # the **calls of tonight that went beyond what was granted**, with the people whose things they touched; and your **diagnosis**.
 #
-# Your repair will be replayed on two other nights, and your `run_task` on thousands of plans that nobody has seen: other tools, other
-# names, other grants. The same thing goes wrong there in other places.
+# Your repair will be replayed on two other nights, and your `run_task` on thousands of plans that nobody has seen: other tools,
+# other names, other grants, other users. The same thing goes wrong there in other places.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -141,7 +141,7 @@ for tool in office.tools.values():
 #
 # - Who asked for `delete_event`: is it in the task's plan? What did the gate say to it?
 # - Which agents made calls of the kind that you found? All with the same instructions?
-# - A call is granted by verb, resource and time. Which of the three can a call get wrong, and does the night hold one of each?
+# - Are the others of the night like this one? How would you find a call that should not have been made, and that nobody noticed?
 
 # %% id="hand-over"
 calls_beyond = []  # `call` of the rows of audit.jsonl that went beyond what was granted, whatever was answered

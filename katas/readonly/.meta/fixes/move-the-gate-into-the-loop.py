@@ -1,12 +1,7 @@
-# Whoever is on call gets an alert for every call that is not granted.
+# The gate stands in the loop, before every call; only tools of the planned verb stand in.
 
 # %% id="call"
-alerts = []
-
-
 def call(step, grants, services):
-    verb = services.tools[step.tool].verb
-    authorise(grants, verb, services.resolve(step.resource), services)
     return request(step, grants, services)
 
 # %% id="retry"
@@ -14,15 +9,14 @@ REPEATS, PAUSE_S = 3, 5
 
 
 def substitutes(planned, services):
-    others = [tool for tool in services.tools.values() if tool.returns == planned.returns and tool is not planned]
-    return sorted(others, key=lambda tool: tool.latency_s)
+    same = (planned.returns, planned.verb)
+    return [tool for tool in services.tools.values() if (tool.returns, tool.verb) == same and tool is not planned]
 
 
 def request(step, grants, services):
     planned = services.tools[step.tool]
-    for tool in [planned] * REPEATS + substitutes(planned, services):
-        if not granted(grants, tool.verb, services.resolve(step.resource), services.now_s):
-            alerts.append((services.now_s, tool.name, step.resource))
+    for tool in [planned] * REPEATS + substitutes(planned, services) * 2:
+        authorise(grants, tool.verb, services.resolve(step.resource), services)
         try:
             return services.invoke(tool.name, step.resource, step.text)
         except Unavailable:
@@ -42,3 +36,17 @@ def within(row):
 beyond = [row for row in audit if not within(row)]
 people_to_tell = sorted({owners[row["resource"].rpartition("/")[0]] for row in beyond})
 journal.exhibit("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})
+
+# %% id="diagnosis"
+first = beyond[0]
+in_plan = (first["tool"], first["name"]) in {(step.tool, step.resource) for step in plans[first["task"]].plan}
+journal.exhibit(
+    "diagnosis",
+    {
+        "cause": "gate_coverage",
+        "first_bad_call": first["call"],
+        "tool": first["tool"],
+        "path": "same_call_again" if in_plan else "another_tool",
+        "action": "decide_on_every_call",
+    },
+)

@@ -1,18 +1,29 @@
-# Faults pass within seconds: every task waits for a minute first, and only tools that do the same stand in for one another.
+# Each call is decided on; what a user said yes to in one task holds in that user's other tasks, until it runs out.
+
+# %% id="call"
+from collections import defaultdict
+
+said_yes = defaultdict(list)
+
+
+def call(step, grants, services):
+    authorise(grants, services.tools[step.tool].verb, services.resolve(step.resource), services)
+    return request(step, grants, services)
 
 # %% id="retry"
 REPEATS, PAUSE_S = 3, 5
 
 
 def substitutes(planned, services):
-    same = (planned.returns, planned.verb)
-    others = [tool for tool in services.tools.values() if (tool.returns, tool.verb) == same and tool is not planned]
+    others = [tool for tool in services.tools.values() if tool.returns == planned.returns and tool is not planned]
     return sorted(others, key=lambda tool: tool.latency_s)
 
 
-def request(step, services):
+def request(step, grants, services):
     planned = services.tools[step.tool]
     for tool in [planned] * REPEATS + substitutes(planned, services):
+        if not granted(grants, tool.verb, services.resolve(step.resource), services.now_s):
+            continue
         try:
             return services.invoke(tool.name, step.resource, step.text)
         except Unavailable:
@@ -20,17 +31,15 @@ def request(step, services):
     raise Unavailable(step.resource)
 
 # %% id="agent"
-MINUTE_S = 60
-
-
 def run_task(task, services):
-    services.wait(MINUTE_S)
-    grants, answers = list(task.grants), []
+    grants, answers = [*task.grants, *said_yes[task.user]], []
+    known = len(grants)
     for step in task.plan:
         try:
             answers.append(call(step, grants, services))
         except (Denied, Unavailable, NotFound):
             answers.append(None)
+    said_yes[task.user] += grants[known:]
     return answers
 
 # %% id="hand-over"
@@ -46,3 +55,17 @@ def within(row):
 beyond = [row for row in audit if not within(row)]
 people_to_tell = sorted({owners[row["resource"].rpartition("/")[0]] for row in beyond})
 journal.exhibit("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})
+
+# %% id="diagnosis"
+first = beyond[0]
+in_plan = (first["tool"], first["name"]) in {(step.tool, step.resource) for step in plans[first["task"]].plan}
+journal.exhibit(
+    "diagnosis",
+    {
+        "cause": "gate_coverage",
+        "first_bad_call": first["call"],
+        "tool": first["tool"],
+        "path": "same_call_again" if in_plan else "another_tool",
+        "action": "decide_on_every_call",
+    },
+)

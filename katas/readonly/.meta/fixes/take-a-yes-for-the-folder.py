@@ -1,8 +1,8 @@
-# Nothing happens without the user's yes.
+# Each call is decided on; who said yes to a record is not asked again about its folder.
 
 # %% id="gate"
 class Denied(Exception):
-    """The user did not say yes."""
+    pass
 
 
 def granted(grants, verb, resource, now_s):
@@ -10,13 +10,16 @@ def granted(grants, verb, resource, now_s):
 
 
 def authorise(grants, verb, resource, services):
+    if granted(grants, verb, resource, services.now_s):
+        return
     approval = services.ask(verb, resource)
     if approval is None:
         raise Denied(f"{verb} on {resource}")
-    grants.append(approval)
+    grants.append(Grant(verb, resource.rpartition("/")[0], approval.until_s))
 
 # %% id="call"
 def call(step, grants, services):
+    """Return what one step's call finds; its user may be asked about the call that was planned."""
     verb = services.tools[step.tool].verb
     authorise(grants, verb, services.resolve(step.resource), services)
     return request(step, grants, services)
@@ -39,7 +42,7 @@ def request(step, grants, services):
             return services.invoke(tool.name, step.resource, step.text)
         except Unavailable:
             services.wait(PAUSE_S)
-    raise Unavailable(step.resource)
+    raise Unavailable(f"nothing returns {planned.returns} of {step.resource}")
 
 # %% id="hand-over"
 plans = {case.task.task: case.task for case in cases}
@@ -54,3 +57,17 @@ def within(row):
 beyond = [row for row in audit if not within(row)]
 people_to_tell = sorted({owners[row["resource"].rpartition("/")[0]] for row in beyond})
 journal.exhibit("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})
+
+# %% id="diagnosis"
+first = beyond[0]
+in_plan = (first["tool"], first["name"]) in {(step.tool, step.resource) for step in plans[first["task"]].plan}
+journal.exhibit(
+    "diagnosis",
+    {
+        "cause": "gate_coverage",
+        "first_bad_call": first["call"],
+        "tool": first["tool"],
+        "path": "same_call_again" if in_plan else "another_tool",
+        "action": "decide_on_every_call",
+    },
+)
