@@ -107,7 +107,7 @@ def _plot(found: Benchmark, path: Path) -> None:
     memory = growth.twinx()
     memory.plot(numbers, found.growth.resident_mib, "-", color=COLOURS[3])
     memory.set_ylabel("MiB held (line)")
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, 1.6 * max(found.growth.resident_mib))
     growth.set_title("time and memory over runs")
     figure.savefig(path, dpi=130)
     plt.close(figure)

@@ -44,8 +44,8 @@ class Lab(click.Group):
             return super().invoke(ctx)
         except LabError as e:
             raise Shown(e) from None
-        except KeyboardInterrupt:
-            click.echo("\nStopped: nothing was judged, nothing of it still runs.", err=True)
+        except KeyboardInterrupt as e:
+            click.echo(f"\nStopped: {e or 'nothing was judged'}; nothing of it still runs.", err=True)
             ctx.exit(INTERRUPTED)
         except OSError as e:
             if e.errno not in DISK_ERRORS:

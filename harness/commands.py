@@ -127,10 +127,12 @@ def prove(katas: Sequence[Kata], kernels: Kernels, *, jobs: int) -> int:
                 else:
                     matrix.show_proof(console, result)
                     code = max(code, int(not result.proven))
-        except BaseException:
+        except BaseException as e:
             for bench, future in zip(benches, futures, strict=True):
                 bench.stop.set()
                 future.cancel()
+            if isinstance(e, KeyboardInterrupt):
+                raise KeyboardInterrupt("what was run is kept, and the same command goes on from there") from None
             raise
     return code
 

@@ -151,7 +151,7 @@ def test_ctrl_c_leaves_no_kernel_and_no_half_written_state(toys, runs):
     _, errors = started.communicate(timeout=20)
 
     assert started.returncode == 130
-    assert "Stopped: nothing was judged, nothing of it still runs." in errors
+    assert "Stopped: nothing was judged; nothing of it still runs." in errors
     assert "Traceback" not in errors
     assert not (runs / "attempts.jsonl").exists()
     assert [p for p in psutil.process_iter() if str(runs) in " ".join(environment_of(p))] == []

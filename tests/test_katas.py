@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.forkserver import kernels_for
 from harness.kata import all_katas, load_proof
 from harness.notebook import authored
 from harness.scaffold import check_names, problems
@@ -57,3 +58,11 @@ def test_a_kata_without_torch_has_none_anywhere(kata):
     texts = [kata.probe, kata.checks, kata.meta / "scene.py", kata.meta / "oracle.py"]
 
     assert [p.name for p in texts if p and re.search(r"torch|fixtures\.(models|cluster|telemetry|ranks)", p.read_text())] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kata", KATAS, ids=lambda kata: kata.slug)
+def test_its_kernels_can_be_forked(kata):
+    with kernels_for([kata]) as kernels:
+        if kernels.server:
+            kernels.server.wait_until_ready()
