@@ -198,7 +198,10 @@ class Draw:
         return Grant(verb, folder_of(step.resource) if whole else step.resource, start_s + self.rng.randint(600, faults.CHANGES_S))
 
     def moved(self, case: Case, operator: Callable[..., Case], where: str = "") -> Case:
-        """Let a step's name lead elsewhere: to a granted folder in one case of four, to a lookalike where there is one in every other."""
+        """Let a step's name lead elsewhere: to a granted folder in one case of four, to a lookalike where there is one in every other.
+
+        where: "other_verb" for a folder that is granted for another verb.
+        """
         rng = self.rng
         index = rng.choice([i for i, step in enumerate(case.task.plan) if self.office.tools[step.tool].verb == "read"])
         old = case.task.plan[index].resource
