@@ -15,7 +15,7 @@ from rich.text import Text
 
 from harness.calibrate import Calibration
 from harness.kata import Kata
-from harness.proof import Forged, ProofResult, expected_s
+from harness.proof import Forged, ProofResult, expected_runs
 from harness.variants import Row, Task
 
 FAR_SD = 999
@@ -31,7 +31,7 @@ class Board:
         self._fresh: dict[str, set[Task]] = {}
         """Runs that are still to be made, for each kata that was begun."""
         self._took: dict[str, list[float]] = {kata.slug: [] for kata in katas}
-        self._expected = {kata.slug: expected_s(kata) for kata in katas}
+        self._expected = {kata.slug: expected_runs(kata) for kata in katas}
         columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[what]}")]
         self._progress = RichProgress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
         self._all = self._progress.add_task("all runs", total=None, what="", visible=len(katas) > 1)
@@ -60,17 +60,17 @@ class Board:
 
     def _left(self) -> str:
         """How long the runs that are still to be made will take, side by side."""
-        seconds, unknown = 0.0, False
-        for slug, expected in self._expected.items():
-            if slug not in self._fresh:
-                seconds += expected or 0.0
-                unknown |= expected is None
-            elif self._fresh[slug]:
-                each = statistics.fmean(self._took[slug]) if self._took[slug] else None
-                unknown |= each is None and expected is None
-                seconds += len(self._fresh[slug]) * each if each else expected or 0.0
+        seconds = 0.0
+        for slug, (runs, each) in self._expected.items():
+            left = len(self._fresh[slug]) if slug in self._fresh else runs
+            if took := self._took[slug]:
+                each = statistics.fmean(took)
+            # Not a number when that is unknown, also for a kata that was not begun.
+            seconds += left * each if left or slug not in self._fresh else 0.0
+        if math.isnan(seconds):
+            return "nobody knows yet how long that takes"
         minutes = seconds / self._jobs / 60
-        return f"{'at least' if unknown else 'about'} {minutes:.0f} min left" if minutes >= 1 else "under a minute left"
+        return f"about {minutes:.0f} min left" if minutes >= 1 else "under a minute left"
 
     def __enter__(self) -> Board:
         self._progress.start()

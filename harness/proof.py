@@ -223,17 +223,21 @@ def due(katas: Sequence[Kata], minutes: float, jobs: int, day: str) -> list[Kata
     chosen, seconds = [], minutes * 60 * jobs
     others = (kata for kata in katas if kata not in changed)
     for kata in sorted(others, key=lambda k: hashlib.sha256(f"{day} {k.slug}".encode()).hexdigest()):
-        seconds -= expected_s(kata) or math.inf
-        if seconds < 0:
+        runs, each = expected_runs(kata)
+        seconds -= runs * each
+        # Not a number when nobody knows how long it takes.
+        if not seconds >= 0:
             break
         chosen.append(kata)
     return changed + chosen
 
 
-def expected_s(kata: Kata) -> float | None:
-    """Return how long all runs of a kata's proof took together when it was last written down; None when it never was."""
+def expected_runs(kata: Kata) -> tuple[int, float]:
+    """Return how many runs a kata's proof had when it was last written down, and the mean time of one; NaN when it never was."""
     path = kata.meta / "proof.json"
-    return json.loads(path.read_text(encoding="utf-8")).get("runs_s") if path.exists() else None
+    receipt = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    runs = sum(len(variant["seeds"]) for variant in receipt.get("variants", {}).values())
+    return runs, receipt.get("runs_s", math.nan) / max(runs, 1)
 
 
 def _write_receipt(result: ProofResult) -> None:
