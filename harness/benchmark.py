@@ -31,6 +31,7 @@ from harness.cage import Workspace
 from harness.examine import run_seed
 from harness.forkserver import Kernels, imports_of, kernels_for
 from harness.kata import Kata, load_proof
+from harness.launch import with_first_uses
 from harness.notebook import apply_fix, authored, dumps, read_fix, submit
 from harness.verdict import Judge
 from harness.world import world_for
@@ -68,8 +69,8 @@ class Growth:
     """Of the harness and its children, after each run."""
 
     def per_run(self, runs: int) -> float:
-        """The mean over the last ten of the first `runs`."""
-        return statistics.fmean(self.seconds[max(0, runs - 10) : runs])
+        """The median of the last ten of the first `runs`."""
+        return statistics.median(self.seconds[max(0, runs - 10) : runs])
 
 
 @dataclass
@@ -164,7 +165,7 @@ def _stage(world: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 def _script(kata: Kata, notebook: NotebookNode, world: Path) -> tuple[float, dict[str, float]]:
     cells = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    imports = "\n".join(f"import {module}" for module in imports_of([kata]))
+    imports = "\n".join(f"import {module}" for module in with_first_uses(imports_of([kata])))
     clock = "print(time.time() - _began, file=sys.stderr)"
     text = f"import sys, time\n_began = time.time()\n{imports}\n{clock}\n_began = time.time()\n{cells}\nimport sys, time\n{clock}\n"
     with _stage(world) as (folder, environment):

@@ -75,7 +75,7 @@ def _page(found: Benchmark) -> Iterator[str]:
     yield ""
     yield f"## {GROWTH_RUNS[-1]} runs of `{found.growth_of}` through one process that forks"
     yield ""
-    yield "| after | a run takes (mean of the last ten) | the harness and its children hold |"
+    yield "| after | a run takes (median of the last ten) | the harness and its children hold |"
     yield "|---|---|---|"
     for number in GROWTH_RUNS:
         yield f"| {number} | {found.growth.per_run(number):.2f} s | {found.growth.resident_mib[number - 1]:.0f} MiB |"

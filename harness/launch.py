@@ -116,10 +116,16 @@ def start_one(memory_gib: str, file_mib: str, sweeps: str, *arguments: str) -> N
     sys.exit(watch_over(os.posix_spawn(kernel[0], kernel, os.environ, setsigmask=[])) & 0xFF)
 
 
+def with_first_uses(modules: list[str]) -> list[str]:
+    """Add what modules import when they are first used."""
+    return [*modules, *(IMPORTED_AT_FIRST_USE[name] for name in modules if name in IMPORTED_AT_FIRST_USE)]
+
+
 def serve(modules: list[str]) -> NoReturn:
     """Import what kernels will need, then fork one for each request, until the other side closes."""
     os.environ.setdefault("MPLBACKEND", INLINE)
-    for name in (*KERNEL, *modules, *(IMPORTED_AT_FIRST_USE[m] for m in modules if m in IMPORTED_AT_FIRST_USE)):
+    gc.disable()  # It would look through all that is imported, again and again: a tenth of the time.
+    for name in (*KERNEL, *with_first_uses(modules)):
         # What cannot be imported here is the notebook's to meet.
         with suppress(ImportError):
             importlib.import_module(name)
@@ -127,6 +133,7 @@ def serve(modules: list[str]) -> NoReturn:
         sys.exit("an import started a thread, and a process with threads cannot be forked safely")
     adopt()
     # What was imported is never freed: without this, each kernel's first collection would write to all of it.
+    gc.enable()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
