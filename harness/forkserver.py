@@ -122,7 +122,8 @@ class ForkServer:
         family = []
         with suppress(psutil.Error):
             family = psutil.Process(self._process.pid).children(recursive=True)
-        self._requests.close()
+        with suppress(OSError):
+            self._requests.shutdown(socket.SHUT_WR)
         try:
             # One that still imports would notice late.
             self._process.wait(GONE_S if self._server else 0)
@@ -130,6 +131,12 @@ class ForkServer:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        # Whoever still dies holds the other end.
+        self._requests.settimeout(GONE_S)
+        with suppress(OSError):
+            while self._requests.recv(64):
+                pass
+        self._requests.close()
         gone(family, GONE_S)
         self.workspace.close()
 
