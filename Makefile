@@ -50,7 +50,7 @@ calibrate: $(READY) ## (instructor) measure the healthy bands: KATA=lossspike
 	@$(LAB) calibrate $(call need,KATA)
 
 bench: $(READY) ## (developer) what the lab adds to a training run, as ratios: OUTPUT=folder for the page, REPEATS=n
-	@$(LAB) bench $(if $(OUTPUT),--output $(OUTPUT)) $(if $(REPEATS),--repeats $(REPEATS))
+	@$(LAB) bench --kata $(or $(KATA),lossspike) --short $(or $(SHORT),readonly) $(if $(OUTPUT),--output $(OUTPUT)) $(if $(REPEATS),--repeats $(REPEATS))
 
 test: $(READY) ## (developer) the harness's own tests
 	$(BIN)/python -m pytest -n 4 $(TESTS)

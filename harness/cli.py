@@ -228,8 +228,8 @@ def calibrate(katas: Path, name: str, jobs: int) -> None:
 
 
 @main.command()
-@click.option("--kata", "name", default="lossspike", help="What checks and the pool are measured on.")
-@click.option("--short", default="readonly", help="What a hundred runs are measured on.")
+@click.option("--kata", "name", required=True, help="What checks and the pool are measured on.")
+@click.option("--short", required=True, help="What a hundred runs are measured on.")
 @click.option("--repeats", type=click.IntRange(1), default=5, help="Turns; the figures are medians.")
 @click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one a core.")
 @click.option("--proofs/--no-proofs", default=True, help="Also how long each kata's proof takes: some minutes.")
