@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,18 @@ TMP_MIB = 512
 LAUNCH = Path(__file__).with_name("launch.py")
 
 
+STAGE = ".stage-"
+ABANDONED_S = 86400.0
+
+
+def _forget_abandoned(runs: Path) -> None:
+    """Remove what a harness that was killed could not."""
+    for folder in runs.glob(f"{STAGE}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 class Workspace:
     """All that a cage can write to: a folder with a short name for sockets and homes, and one beside the runs for what they leave.
 
@@ -35,7 +49,8 @@ class Workspace:
         runs = runs_folder()
         runs.mkdir(parents=True, exist_ok=True)
         self._short = tempfile.TemporaryDirectory(prefix="kata-", dir="/tmp" if Path("/tmp").is_dir() else None)
-        self._files = tempfile.TemporaryDirectory(prefix=".stage-", dir=runs)
+        _forget_abandoned(runs)
+        self._files = tempfile.TemporaryDirectory(prefix=STAGE, dir=runs)
         self._numbers = itertools.count()
         self.worlds.mkdir()
 

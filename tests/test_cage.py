@@ -1,9 +1,10 @@
 import os
 import stat
+import time
 
 import pytest
 
-from harness.cage import find_cage
+from harness.cage import Workspace, find_cage
 
 
 @pytest.fixture
@@ -34,3 +35,13 @@ def test_the_cage_can_be_left_off_by_name(monkeypatch):
     monkeypatch.setenv("KATA_UNCAGED", "1")
 
     assert not find_cage().caged
+
+
+def test_what_a_killed_harness_left_is_removed_after_a_day(runs):
+    for name, age_s in ((".stage-old", 2 * 86400), (".stage-new", 60)):
+        (runs / name / "0").mkdir(parents=True)
+        os.utime(runs / name, (time.time() - age_s,) * 2)
+
+    Workspace().close()
+
+    assert [folder.name for folder in runs.iterdir()] == [".stage-new"]
