@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, as_
     submission = submit(kata, shipped, read_submission(notebook), shown(notebook))
     if submission.as_shipped:
         report.show_page(console, kata, next(cell.source for cell in shipped.cells if cell.cell_type == "markdown"))
+    threading.Thread(target=_load_what_shows, args=(kata,), daemon=True).start()
     with Judge(kata.folder) as judge:
         done = _checked(console, kata, submission, kernels, judge, seed, threading.Event())
     verdict = _keep(kata, done)
@@ -42,6 +44,13 @@ def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, as_
     if as_json:
         click.echo(verdict)
     return done.exit_code
+
+
+def _load_what_shows(kata: Kata) -> None:
+    """Import while the kernel trains what is needed at the end."""
+    importlib.import_module("jinja2")
+    if kata.toml.curve:
+        importlib.import_module("uniplot")
 
 
 def watch(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None) -> None:
