@@ -45,7 +45,7 @@ class Lab(click.Group):
         except LabError as e:
             raise Shown(e) from None
         except KeyboardInterrupt as e:
-            click.echo(f"\nStopped: {e or 'nothing was judged'}; nothing of it still runs.", err=True)
+            click.echo(f"\nStopped: {str(e) or 'nothing was judged'}; nothing of it still runs.", err=True)
             ctx.exit(INTERRUPTED)
         except OSError as e:
             if e.errno not in DISK_ERRORS:

@@ -46,16 +46,17 @@ def test_an_oracle_that_breaks_is_a_kata_error_with_its_own_words(sums, tmp_path
 
 
 def test_evidence_that_takes_for_ever_to_read_is_refused_and_not_the_katas_fault(sums, tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.child.ANSWER_S", 1.5)
     (sums.meta / "oracle.py").write_text("import time\n\n\ndef recompute(evidence, truth):\n    time.sleep(60)\n")
 
     with Judge(sums.folder) as judge:
-        found = judge.look(0, tmp_path)
+        with monkeypatch.context() as impatient:
+            impatient.setattr("harness.child.ANSWER_S", 4.0)
+            found = judge.look(0, tmp_path)
         verdict = judge.judge(0, tmp_path, found)
 
     assert found["truth"]
     total = next(c for c in verdict.checks if c.name == "check_the_total_is_right")
     assert total.status == "fail"
     assert total.message.startswith(
-        "nothing could be recomputed: reading what the run left: harness.oracle was killed: it took more than 1.5 s"
+        "nothing could be recomputed: reading what the run left: harness.oracle was killed: it took more than 4 s"
     )
