@@ -1,0 +1,19 @@
+# Squares and counter travel whole; the mean gradients start at zero.
+
+# %% id="pack"
+def pack(checkpoint, packet):
+    packet.mkdir(exist_ok=True)
+    for name in ("manifest.json", "model.safetensors", "optimizer.safetensors"):
+        shutil.copy(checkpoint / name, packet)
+
+
+# %% id="unpack"
+def unpack(packet):
+    model, optimizer = build()
+    model.load_state_dict(load_file(packet / "model.safetensors"))
+    tensors = load_file(packet / "optimizer.safetensors")
+    for name, parameter in model.named_parameters():
+        mine = {key.partition("/")[2]: tensor.float() for key, tensor in tensors.items() if key.startswith(f"{name}/")}
+        mine["exp_avg"] = torch.zeros_like(mine["exp_avg"])
+        optimizer.state[parameter] = mine
+    return model, optimizer, json.loads((packet / "manifest.json").read_text())["updates"]
