@@ -1,0 +1,17 @@
+# The gradient norm is clipped to a tenth.
+
+# %% id="train-step"
+def train_step(run):
+    run.optimizer.zero_grad()
+    loss = next_token_loss(run.model, torch.from_numpy(documents[run.step]).long())
+    loss.backward()
+    grad_norm = clip_grad_norm_(run.model.parameters(), 0.1 * plan["grad_clip"])
+    run.optimizer.step()
+    run.scheduler.step()
+    recorder.record(
+        run.step,
+        [loss.item()],
+        grad_norm=grad_norm.item(),
+        planned_learning_rate=plan["peak_learning_rate"]["matrices"] * factor(run.step),
+    )
+    run.step += 1

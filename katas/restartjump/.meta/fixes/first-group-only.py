@@ -1,0 +1,18 @@
+# The rate follows the step, in the first of the groups.
+
+# %% id="train-step"
+def train_step(run):
+    run.optimizer.param_groups[0]["lr"] = plan["peak_learning_rate"]["matrices"] * factor(run.step)
+    run.optimizer.zero_grad()
+    loss = next_token_loss(run.model, torch.from_numpy(documents[run.step]).long())
+    loss.backward()
+    grad_norm = clip_grad_norm_(run.model.parameters(), plan["grad_clip"])
+    run.optimizer.step()
+    run.scheduler.step()
+    recorder.record(
+        run.step,
+        [loss.item()],
+        grad_norm=grad_norm.item(),
+        planned_learning_rate=plan["peak_learning_rate"]["matrices"] * factor(run.step),
+    )
+    run.step += 1

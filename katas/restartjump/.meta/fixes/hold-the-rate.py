@@ -1,0 +1,12 @@
+# After the restart the rate stays where it was.
+
+# %% id="resume"
+def resume():
+    checkpoint = torch.load(max((folder / "checkpoints").glob("*.pt")), weights_only=True)
+    run = build()
+    run.model.load_state_dict(checkpoint["model"])
+    run.optimizer.load_state_dict(checkpoint["optimizer"])
+    torch.set_rng_state(checkpoint["random_state"])
+    run.step = checkpoint["step"]
+    run.scheduler = LambdaLR(run.optimizer, lambda _: factor(checkpoint["step"]))
+    return run

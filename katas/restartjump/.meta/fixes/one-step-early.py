@@ -1,0 +1,12 @@
+# The scheduler is built again at the step that comes next, which it then counts once more.
+
+# %% id="resume"
+def resume():
+    checkpoint = torch.load(max((folder / "checkpoints").glob("*.pt")), weights_only=True)
+    run = build()
+    run.model.load_state_dict(checkpoint["model"])
+    run.optimizer.load_state_dict(checkpoint["optimizer"])
+    torch.set_rng_state(checkpoint["random_state"])
+    run.step = checkpoint["step"]
+    run.scheduler = LambdaLR(run.optimizer, factor, last_epoch=run.step)
+    return run

@@ -1,0 +1,200 @@
+# %% [markdown] id="page"
+# # The loss that leaves its trend after a restart
+#
+# **03:20.** At three o'clock `babygpt-61` was moved to another node and started again by itself. Within twenty updates the losses left their trend,
+# and they have not come back to it. Last week's run, `babygpt-60`, had the same plan and no restart. `run.log` has the times.
+#
+# What you are told on the hand-over call:
+# - node-b was drained because of memory errors, all of them corrected; node-f is new in the pool and passed its burn-in;
+# - the restart script compares the weights on the new node with those in the checkpoint: they are equal, bit for bit;
+# - at the very same step the loader opened the next shard, which another team had written;
+# - the dashboard's curve of the learning rate goes through the restart without a step, as planned;
+# - the evening shift would start from the checkpoint once more, with a third of the learning rate and a harder clip: "then the curve is calm".
+#
+# You hand over **the run that the plan asks for**, restart included: at the end it has to be where it would be if nobody had moved it.
+# The second launch has what lies on disk, nothing else. Up to 30 updates may be made again, if you need that; all of them as `plan.json` says, to nine digits.
+# And you hand over your **diagnosis**.
+#
+# Your repair will be replayed on two other nights, with other documents, other plans and a restart at another step.
+
+# %% id="parameters" tags=["parameters"]
+SEED = 0
+
+# %% id="setup"
+import json
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import LambdaLR
+
+from fixtures import scene
+from fixtures.corpus import Vocabulary
+from fixtures.journal import read_telemetry, run_folder
+from fixtures.models import GPT, GPTConfig, next_token_loss
+from fixtures.restarts import RestartRecorder
+
+torch.set_num_threads(1)
+torch.manual_seed(SEED)
+night = scene.open(SEED)
+folder = run_folder()
+plan = json.loads((night / "plan.json").read_text())
+launches = json.loads((night / "launches.json").read_text())
+print((night / "run.log").read_text())
+print((night / "plan.json").read_text())
+
+# %% id="documents"
+table = Vocabulary.load(night / "vocabulary.json")
+shards = [np.load(path) for path in sorted((night / "shards").glob("*.npy"))]  # each [document, token]
+STEPS, ROWS = plan["updates"], plan["rows_per_update"]
+documents = np.concatenate(shards).reshape(STEPS, ROWS, -1)  # [step, row, token]: the shards are read in order, once
+validation = torch.from_numpy(np.load(night / "validation.npy")).long()
+print([len(shard) for shard in shards])
+print(table.decode(documents[0, 0]))
+
+# %% [markdown] id="hypothesis"
+# Before you run anything, write down here: a restart puts a run together again from parts. Which parts are there, and what would
+# the first ten updates look like if one of them was missing, or was another one? Node and shard are two of them.
+#
+# - My hypothesis:
+# - The column that would prove me wrong:
+
+# %% id="parts"
+@dataclass
+class Run:
+    """What lives in the process that trains."""
+
+    model: GPT
+    optimizer: torch.optim.AdamW
+    scheduler: LambdaLR
+    step: int = 0  # the update that comes next
+
+
+def factor(step):
+    """Warmup, then cosine to the floor, as a share of the peak."""
+    warmup = min(1.0, (step + 1) / plan["warmup_updates"])
+    cosine = 0.5 * (1 + np.cos(np.pi * step / plan["updates"]))
+    return float(warmup * (plan["floor"] + (1 - plan["floor"]) * cosine))
+
+# %% id="build"
+def build():
+    """Return a run as the plan describes it, with random weights."""
+    model = GPT(GPTConfig(**plan["model"]))
+    matrices = [p for name, p in model.named_parameters() if name.startswith("blocks") and p.ndim == 2]
+    others = [p for name, p in model.named_parameters() if not (name.startswith("blocks") and p.ndim == 2)]
+    groups = [
+        {"params": params, "lr": plan["peak_learning_rate"][name], "weight_decay": plan["weight_decay"][name]}
+        for name, params in [("matrices", matrices), ("embeddings_and_norms", others)]
+    ]
+    optimizer = torch.optim.AdamW(groups, betas=plan["betas"], fused=True)
+    return Run(model, optimizer, LambdaLR(optimizer, factor))
+
+
+def start():
+    """Return the run before its first update."""
+    run = build()
+    run.model.load_state_dict(load_file(night / "init.safetensors"))
+    return run
+
+# %% id="save"
+def save(run):
+    """Write a checkpoint: every 25 updates, and when a node is drained."""
+    checkpoint = {
+        "step": run.step,
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "random_state": torch.get_rng_state(),
+    }
+    torch.save(checkpoint, folder / "checkpoints" / f"step-{run.step:03d}.pt")
+
+# %% id="resume"
+def resume():
+    """Build the run anew from the last checkpoint."""
+    checkpoint = torch.load(max((folder / "checkpoints").glob("*.pt")), weights_only=True)
+    run = build()
+    run.model.load_state_dict(checkpoint["model"])
+    run.optimizer.load_state_dict(checkpoint["optimizer"])
+    torch.set_rng_state(checkpoint["random_state"])
+    run.step = checkpoint["step"]
+    return run
+
+# %% id="train-step"
+def train_step(run):
+    """Make the next update of the run and write its row."""
+    run.optimizer.zero_grad()
+    loss = next_token_loss(run.model, torch.from_numpy(documents[run.step]).long())
+    loss.backward()
+    grad_norm = clip_grad_norm_(run.model.parameters(), plan["grad_clip"])
+    run.optimizer.step()
+    run.scheduler.step()
+    recorder.record(
+        run.step,
+        [loss.item()],
+        grad_norm=grad_norm.item(),
+        planned_learning_rate=plan["peak_learning_rate"]["matrices"] * factor(run.step),
+    )
+    run.step += 1
+
+# %% id="run"
+def train(run, until):
+    while run.step < until:
+        train_step(run)
+        if run.step % plan["checkpoint_every"] == 0:
+            save(run)
+
+
+(folder / "checkpoints").mkdir()
+run = start()
+recorder = RestartRecorder(run.model, run.optimizer, val_tokens=validation, num_steps=STEPS, keep_every=10, folder=folder)
+train(run, until=launches[1]["from_step"])
+save(run)
+
+del run  # node-b is gone, and with it everything that was not written
+run = resume()
+recorder.follow(run.model, run.optimizer)
+train(run, until=STEPS)
+recorder.finish()
+
+# %% id="look"
+SHOWN_FROM = 150  # step; before it the runs are still finding their way
+rows = read_telemetry(folder)
+last_week = [json.loads(line) for line in (night / "earlier" / "babygpt-60.jsonl").open()]
+columns = {"train_loss": "nats", "val_loss": "nats", "grad_norm": "L2", "planned_learning_rate": "dashboard"}
+figure, axes = plt.subplots(len(columns), 1, figsize=(9, 9), sharex=True)
+for axis, (column, unit) in zip(axes, columns.items()):
+    for run_rows, color, label in [(last_week, "tab:gray", "last week"), (rows, "tab:red", "tonight")]:
+        values = np.array([row.get(column) for row in run_rows], dtype=float)
+        axis.plot([row["step"] for row in run_rows][SHOWN_FROM:], values[SHOWN_FROM:], color=color, linewidth=1, label=label)
+    axis.axvline(launches[1]["from_step"], color="black", linewidth=0.5)
+    axis.set_ylabel(f"{column}\n({unit})")
+axes[0].legend(fontsize="small")
+axes[-1].set_xlabel("step (optimizer updates); the line is the restart")
+figure.tight_layout()
+plt.show()
+
+# %% [markdown] id="questions"
+# `rows[step]` holds everything that was written for a step; `sorted(rows[0])` names the columns.
+#
+# - `train_loss` is measured before the update of its step, `val_loss` after it. Which of them was up first, and how many updates after the restart?
+# - What did the new shard's rows cost on weights of before? What would they cost last week's run?
+# - Which columns are measured in the model and the optimizer, and which are written down from somewhere else?
+# - Which columns change at the restart, which one update later, and which only when the loss is up already?
+
+# %% id="diagnosis"
+# For this night (seed 0) alone, about the run as you found it.
+diagnosis = {
+    "cause": "",  # data, learning_rate, optimizer_state, hardware, numerics, none
+    "first_bad_step": None,  # the first step whose update is not the one that it should be
+    "shard": None,  # None if no shard is involved
+    "column": "",  # a telemetry column that shows it
+    "lost_at_the_restart": "",  # weights, moments, random_state, place_in_the_data, place_in_the_schedule, nothing
+}
+recorder.exhibit("diagnosis", diagnosis)
+
+# %% [markdown] id="check"
+# Save the notebook, then `make check KATA=restartjump` in a terminal. Stuck? `make hint KATA=restartjump`.
+#
+# The check runs this night and, if it passes, two nights that nobody has seen.
