@@ -17,15 +17,16 @@ def check_the_way_is_the_uninterrupted_one(recomputed, band):
     """At every kept step the run is where it would be without a restart."""
     way = np.array(recomputed["distance"], dtype=float)  # [kept, 2]: step, distance
     off = np.nan_to_num(way[:, 1], nan=np.inf)
-    # Rounding that differs in the second launch takes a run up to 0.000003 off, rates of one step too early or late at least 0.0007.
-    bar = band("distance", high=0.0001)
+    # Rounding that differs in the second launch takes a run up to 0.000003 off, another order of sums from the start 0.0004; rates of one step
+    # too early or late at least 0.0013.
+    bar = band("distance", high=0.0008)
     first = way[(off > bar.high).argmax()] if (off > bar.high).any() else way[off.argmax()]
     assert bar.admits(off.max()), (
-        f"after step {first[0]:.0f} the weights are {first[1]:.2%} of the way since the start off from where the same run is without a restart "
-        f"(bar {bar.high:.2%}), and up to {off.max():.2%} at worst; so are {(off > bar.high).sum()} of the {len(way)} kept steps"
+        f"after step {first[0]:.0f} the weights are {first[1]:.3%} of the way since the start off from where the same run is without a restart "
+        f"(bar {bar.high:.3%}), and up to {off.max():.3%} at worst; so are {(off > bar.high).sum()} of the {len(way)} kept steps"
     )
     final = recomputed["final_distance"]
-    assert band("final_distance", high=0.0001).admits(final), f"the final weights are {final:.2%} of the way off (bar 0.01%)"
+    assert band("final_distance", high=0.0008).admits(final), f"the final weights are {final:.3%} of the way off (bar 0.080%)"
 
 
 def check_every_stretch_is_the_uninterrupted_one(recomputed, band):
