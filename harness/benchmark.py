@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -29,7 +30,7 @@ from nbformat import NotebookNode
 from harness.attempt import attempt
 from harness.cage import Workspace
 from harness.examine import run_seed
-from harness.forkserver import Kernels, imports_of, kernels_for
+from harness.forkserver import imports_of, kernels_for
 from harness.kata import Kata, load_proof
 from harness.launch import with_first_uses
 from harness.notebook import apply_fix, authored, dumps, read_fix, submit
@@ -80,13 +81,15 @@ class Benchmark:
     kata: str
     machine: dict[str, str]
     ways: list[Way]
+    jobs: int
+    """Runs side by side in the pool."""
     pool_s: float
     pool_training_s: float
     """Of all runs of the pool together."""
     growth_of: str
     growth: Growth
     proofs: dict[str, tuple[float, float]]
-    """Seconds that a kata's proof took, with nothing kept and with everything kept."""
+    """Seconds that a kata's proof took, with nothing kept and with everything kept; infinite when it was not proven."""
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
@@ -106,7 +109,7 @@ def measure(kata: Kata, short: Kata, proofs: Sequence[Kata], jobs: int, repeats:
         say(f"{GROWTH_RUNS[-1]} runs of {short.slug}, one after the other")
         growth = _growth(short, Path(scratch))
         proven = {k.slug: _proof(k, Path(scratch), say) for k in proofs}
-    return Benchmark(kata.slug, machine(), ways, pool_s, training_s, short.slug, growth, proven)
+    return Benchmark(kata.slug, machine(), ways, jobs, pool_s, training_s, short.slug, growth, proven)
 
 
 def machine() -> dict[str, str]:
@@ -251,14 +254,10 @@ def _growth(kata: Kata, scratch: Path) -> Growth:
         kernels.wait_until_ready()
         for number in range(GROWTH_RUNS[-1]):
             began = time.monotonic()
-            _one(kata, notebook, scratch / "growth" / str(number), kernels)
+            run_seed(kata, notebook, SEED, scratch / "growth" / str(number), kernels, threading.Event())
             growth.seconds.append(time.monotonic() - began)
             growth.resident_mib.append(_resident_mib())
     return growth
-
-
-def _one(kata: Kata, notebook: NotebookNode, folder: Path, kernels: Kernels) -> None:
-    run_seed(kata, notebook, SEED, folder, kernels, threading.Event())
 
 
 def _resident_mib() -> float:
@@ -276,8 +275,9 @@ def _proof(kata: Kata, scratch: Path, say: Say) -> tuple[float, float]:
     for what in ("nothing", "everything"):
         say(f"proof of {kata.slug}, {what} kept")
         began = time.monotonic()
-        subprocess.run(command, env=os.environ | {"KATA_RUNS": str(scratch / "proofs")}, capture_output=True, check=False)
-        seconds.append(time.monotonic() - began)
+        done = subprocess.run(command, env=os.environ | {"KATA_RUNS": str(scratch / "proofs")}, capture_output=True, check=False)
+        # A proof that broke off early was not quick.
+        seconds.append(math.inf if done.returncode else time.monotonic() - began)
     return seconds[0], seconds[1]
 
 

@@ -26,7 +26,7 @@ def write(found: Benchmark, folder: Path) -> Path:
 def goals(found: Benchmark) -> list[tuple[str, str, str, bool]]:
     """Return what is promised, the bound, what was measured, and whether it holds; all from this one run."""
     training, warm, cold = found.training, found.way("check, warm").median, found.way("check, cold").median
-    pool = found.pool_s / (found.pool_training_s / 2)
+    pool = found.pool_s / (found.pool_training_s / found.jobs)
     ten, hundred = (found.growth.per_run(runs) for runs in GROWTH_RUNS[1:])
     memory = found.growth.resident_mib[-1] / found.growth.resident_mib[GROWTH_RUNS[1] - 1]
     rows = [
@@ -37,13 +37,15 @@ def goals(found: Benchmark) -> list[tuple[str, str, str, bool]]:
             warm <= 1.1 * training + 0.5,
         ),
         ("a cold check of one night, as a command", f"≤ training + 4 s = {training + 4:.2f} s", f"{cold:.2f} s", cold <= training + 4),
-        (f"{POOL_RUNS} runs, two side by side", "≤ 1.15 × (training core-seconds ÷ 2)", f"{pool:.2f} ×", pool <= 1.15),
+        (f"{POOL_RUNS} runs, {found.jobs} side by side", f"≤ 1.15 × (training core-seconds ÷ {found.jobs})", f"{pool:.2f} ×", pool <= 1.15),
         ("time of a run after 100 runs to that after 10", "within 10 %", f"{hundred / ten:.2f} ×", abs(hundred / ten - 1) <= 0.1),
         ("memory after 100 runs to that after 10", "within 10 %", f"{memory:.2f} ×", abs(memory - 1) <= 0.1),
     ]
-    for slug, (cold_s, kept_s) in found.proofs.items():
+    for slug, (cold_s, _) in found.proofs.items():
         rows.append((f"proof of `{slug}`, nothing kept", "≤ 90 s", f"{cold_s:.0f} s", cold_s <= 90))
-        rows.append((f"proof of `{slug}`, everything kept", "≤ 5 s for all katas", f"{kept_s:.1f} s", kept_s <= 5))
+    if found.proofs:
+        kept_s = sum(kept for _, kept in found.proofs.values())
+        rows.append(("proofs of all katas, one after the other, everything kept", "≤ 5 s", f"{kept_s:.1f} s", kept_s <= 5))
     return rows
 
 

@@ -199,8 +199,7 @@ def sync(katas: Path, names: tuple[str, ...]) -> None:
 def prove(katas: Path, names: tuple[str, ...], everything: bool, minutes: float, jobs: int) -> None:
     """Try the broken notebook and every known fix: does each kata judge fairly? (for instructors)
 
-    Without names: the katas that changed since they were proven. Runs are kept: interrupted, it goes on where it was.
-    """
+    Without names: the katas that changed since they were proven. Runs are kept: interrupted, it goes on where it was."""
     from harness import commands
     from harness.proof import due
 
