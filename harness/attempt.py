@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -39,6 +40,8 @@ class Attempt:
     cage: Cage
     not_judged: str
     """Why this machine cannot judge the kata; empty when it can."""
+    asked: float
+    """When it was asked for, in seconds since 1970."""
 
     @property
     def fixed(self) -> bool:
@@ -89,6 +92,7 @@ def attempt(
     on_seeds is told which seeds start running, on_row each telemetry row with its seed, on_examined each verdict as it is known.
     A judge of the kata's that is running may be lent. Raises Cancelled when `stop` was set.
     """
+    asked = time.time()
     number, folder = _new_run(kata)
     stop = stop or threading.Event()
     lent = nullcontext(judge) if judge else Judge(kata.folder)
@@ -110,7 +114,7 @@ def attempt(
                 break
         why_not = _why_not_judged(premise, judge, submission, examined)
     attempts_before = len(remembered(kata.slug, "attempt"))
-    done = Attempt(number, folder, submission, tuple(examined), attempts_before, kernels.cage, why_not)
+    done = Attempt(number, folder, submission, tuple(examined), attempts_before, kernels.cage, why_not, asked)
     _remember(kata, done)
     return done
 

@@ -1,6 +1,6 @@
 """Measure what the lab adds to a training run: everything side by side, in turns, on one machine in one go.
 
-"Training" is the time of a notebook's cells in a bare Python script that has imported what they need.
+"Training" is the time of a notebook's cells in a bare Python script that has imported what they need, drawing its figures included.
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ from harness.world import world_for
 SEED = 0
 POOL_RUNS = 20
 GROWTH_RUNS = (1, 10, 100)
+GROWTH_WINDOW = 20
+"""Runs whose median stands for the time of one: a run of half a second scatters by a tenth."""
+SHOW = """
+import matplotlib.pyplot as plt
+for number in plt.get_fignums():
+    plt.figure(number).savefig("figure.png", bbox_inches="tight")
+"""
+"""What Jupyter does with a notebook's figures and a script does not."""
 Say = Callable[[str], None]
 
 
@@ -70,8 +78,11 @@ class Growth:
     """Of the harness and its children, after each run."""
 
     def per_run(self, runs: int) -> float:
-        """The median of the last ten of the first `runs`."""
-        return statistics.median(self.seconds[max(0, runs - 10) : runs])
+        """The median of the runs around number `runs`."""
+        if runs == 1:
+            return self.seconds[0]
+        first = max(0, min(runs - GROWTH_WINDOW // 2, len(self.seconds) - GROWTH_WINDOW))
+        return statistics.median(self.seconds[first : first + GROWTH_WINDOW])
 
 
 @dataclass
@@ -170,7 +181,8 @@ def _script(kata: Kata, notebook: NotebookNode, world: Path) -> tuple[float, dic
     cells = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     imports = "\n".join(f"import {module}" for module in with_first_uses(imports_of([kata])))
     clock = "print(time.time() - _began, file=sys.stderr)"
-    text = f"import sys, time\n_began = time.time()\n{imports}\n{clock}\n_began = time.time()\n{cells}\nimport sys, time\n{clock}\n"
+    show = SHOW if "plt." in cells else ""
+    text = f"import sys, time\n_began = time.time()\n{imports}\n{clock}\n_began = time.time()\n{cells}\n{show}\nimport sys, time\n{clock}\n"
     with _stage(world) as (folder, environment):
         began = time.monotonic()
         done = subprocess.run([sys.executable, "-c", text], cwd=folder, env=environment, capture_output=True, text=True, check=True)

@@ -66,7 +66,7 @@ def _page(found: Benchmark) -> Iterator[str]:
     yield f"## One run of `{found.kata}`, repaired: seconds, median of {runs} (lowest to highest)"
     yield ""
     yield "*script* is `python` on the notebook's cells, *papermill* the command of that name; neither judges. *cold* is `make check` on one night,"
-    yield "*warm* what `make watch` does after a save. *training* is the notebook's cells; imports before it run beside other things where they can."
+    yield "*warm* what `make watch` does after a save. *training* is the notebook's cells, figures drawn; imports before it run beside other things where they can."
     yield ""
     yield f"| | whole | ratio to script | {' | '.join(PARTS)} |"
     yield f"|---|---|---|{'---|' * len(PARTS)}"
@@ -77,7 +77,7 @@ def _page(found: Benchmark) -> Iterator[str]:
     yield ""
     yield f"## {GROWTH_RUNS[-1]} runs of `{found.growth_of}` through one process that forks"
     yield ""
-    yield "| after | a run takes (median of the last ten) | the harness and its children hold |"
+    yield "| after | a run takes (median of the 20 around it) | the harness and its children hold |"
     yield "|---|---|---|"
     for number in GROWTH_RUNS:
         yield f"| {number} | {found.growth.per_run(number):.2f} s | {found.growth.resident_mib[number - 1]:.0f} MiB |"

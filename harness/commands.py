@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from harness import matrix, proof, report, scaffold
+from harness import labbook, matrix, proof, report, scaffold
 from harness.attempt import Attempt, Cancelled, attempt
 from harness.calibrate import calibrate
 from harness.errors import KataError, LabError, SubmissionError
@@ -112,10 +112,11 @@ def _checked(
 
 
 def _keep(kata: Kata, done: Attempt) -> str:
-    """Write a check's verdict.json, junit.xml and report.html; return the first."""
+    """Write a check's verdict.json, junit.xml, report.html and page of the lab book; return the first."""
     verdict = json.dumps(report.as_json(kata, done), indent=1)
     (done.folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
     write_junit(done.folder / "junit.xml", kata, done)
+    labbook.write(kata, done)
     write_report(done.folder / "report.html", kata, done, report.conclusion(kata, done).plain)
     return verdict
 

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 PR_SET_PDEATHSIG = 1
 REQUEST_BYTES = 2**18
-KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell")
+KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.debugger")
 IMPORTED_AT_FIRST_USE = {"torch": "torch._dynamo"}
 """The first step of an optimizer imports it, and takes longer than importing torch."""
 INLINE = "module://matplotlib_inline.backend_inline"

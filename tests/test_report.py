@@ -37,7 +37,7 @@ def build(sums, tmp_path):
                 verdict = Verdict(seed, checks, Diagnosis(("cause",), wrong, False))
                 examined.append(Examined(seed, Execution("completed", "run", "", 2.0, 0.1, folder), verdict))
         submission = Submission(authored(sums), changed, 0, ("cell `run` was deleted: its shipped content was run",))
-        return Attempt(7, tmp_path, submission, tuple(examined), before, cage, not_judged)
+        return Attempt(7, tmp_path, submission, tuple(examined), before, cage, not_judged, 0.0)
 
     return build
 
