@@ -8,7 +8,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 
-.PHONY: help list check watch hint reset lab doctor new apply sync prove calibrate bench test lint
+.PHONY: help list check watch hint reset debrief lab doctor new apply sync prove calibrate bench test lint
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -28,7 +28,10 @@ hint: $(READY) ## the next hint: KATA=lossspike, LEVEL=n for one you have had
 reset: $(READY) ## put the shipped notebook back, keeping yours under another name: KATA=lossspike
 	@$(LAB) reset $(call need,KATA)
 
-lab: $(READY) ## open JupyterLab: KATA=lossspike to start at its notebook
+debrief: $(READY) ## your way through a kata beside the reference: KATA=lossspike, GIVE_UP=1 if it is not fixed
+	@$(LAB) debrief $(call need,KATA) $(if $(GIVE_UP),--give-up)
+
+lab: $(READY) ## open JupyterLab at its start page: KATA=lossspike to start at that notebook
 	@$(LAB) lab $(KATA)
 
 doctor: $(READY) ## what works on this machine, what is missing, the remedy

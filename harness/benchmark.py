@@ -34,6 +34,7 @@ from harness.forkserver import imports_of, kernels_for
 from harness.kata import Kata, load_proof
 from harness.launch import with_first_uses
 from harness.notebook import apply_fix, authored, dumps, read_fix, submit
+from harness.variants import RECEIPT
 from harness.verdict import Judge
 from harness.world import world_for
 
@@ -85,6 +86,17 @@ class Growth:
         return statistics.median(self.seconds[first : first + GROWTH_WINDOW])
 
 
+@dataclass(frozen=True)
+class Proven:
+    """A kata's proof with nothing kept."""
+
+    seconds: float
+    """Infinite when it was not proven."""
+    runs: int
+    runs_s: float
+    """Of all its runs together, most of it training."""
+
+
 @dataclass
 class Benchmark:
     """All that was measured, and on what."""
@@ -99,8 +111,9 @@ class Benchmark:
     """Of all runs of the pool together."""
     growth_of: str
     growth: Growth
-    proofs: dict[str, tuple[float, float]]
-    """Seconds that a kata's proof took, with nothing kept and with everything kept; infinite when it was not proven."""
+    proofs: dict[str, Proven]
+    kept_s: float
+    """Proving all of these katas again, in one command, with everything kept."""
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
@@ -120,7 +133,9 @@ def measure(kata: Kata, short: Kata, proofs: Sequence[Kata], jobs: int, repeats:
         say(f"{GROWTH_RUNS[-1]} runs of {short.slug}, one after the other")
         growth = _growth(short, Path(scratch))
         proven = {k.slug: _proof(k, Path(scratch), say) for k in proofs}
-    return Benchmark(kata.slug, machine(), ways, jobs, pool_s, training_s, short.slug, growth, proven)
+        say("all proofs, everything kept")
+        kept_s = _prove(proofs, Path(scratch)) if proofs else 0.0
+    return Benchmark(kata.slug, machine(), ways, jobs, pool_s, training_s, short.slug, growth, proven, kept_s)
 
 
 def machine() -> dict[str, str]:
@@ -281,16 +296,20 @@ def _resident_mib() -> float:
     return total / 2**20
 
 
-def _proof(kata: Kata, scratch: Path, say: Say) -> tuple[float, float]:
-    command = [sys.executable, "-m", "harness", "--katas", str(kata.folder.parent), "prove", kata.slug]
-    seconds = []
-    for what in ("nothing", "everything"):
-        say(f"proof of {kata.slug}, {what} kept")
-        began = time.monotonic()
-        done = subprocess.run(command, env=os.environ | {"KATA_RUNS": str(scratch / "proofs")}, capture_output=True, check=False)
-        # A proof that broke off early was not quick.
-        seconds.append(math.inf if done.returncode else time.monotonic() - began)
-    return seconds[0], seconds[1]
+def _proof(kata: Kata, scratch: Path, say: Say) -> Proven:
+    say(f"proof of {kata.slug}, nothing kept")
+    seconds = _prove([kata], scratch)
+    receipts = (scratch / "proofs" / kata.slug / "proof").glob(f"*/{RECEIPT}")
+    runs = [json.loads(path.read_text(encoding="utf-8"))["elapsed_s"] for path in receipts]
+    return Proven(seconds, len(runs), sum(runs))
+
+
+def _prove(katas: Sequence[Kata], scratch: Path) -> float:
+    command = [sys.executable, "-m", "harness", "--katas", str(katas[0].folder.parent), "prove", *(kata.slug for kata in katas)]
+    began = time.monotonic()
+    done = subprocess.run(command, env=os.environ | {"KATA_RUNS": str(scratch / "proofs")}, capture_output=True, check=False)
+    # A proof that broke off early was not quick.
+    return math.inf if done.returncode else time.monotonic() - began
 
 
 def as_json(found: Benchmark) -> str:
@@ -301,6 +320,7 @@ def as_json(found: Benchmark) -> str:
         "ways": {way.name: {"seconds": way.seconds, "parts": way.parts} for way in found.ways},
         "pool": {"seconds": found.pool_s, "training_s": found.pool_training_s, "runs": POOL_RUNS},
         "growth": {"kata": found.growth_of, "seconds": found.growth.seconds, "resident_mib": found.growth.resident_mib},
-        "proofs": found.proofs,
+        "proofs": {slug: vars(proven) for slug, proven in found.proofs.items()},
+        "proofs_kept_s": found.kept_s,
     }
     return json.dumps(content, indent=1) + "\n"

@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -77,15 +77,17 @@ kata_argument = click.argument("name", metavar="KATA")
 @click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), help="One night only; default: the public one and, if it passes, two hidden ones."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON and nothing else.")
+@click.option("--json", "show", flag_value="json", help="Print the verdict as JSON and nothing else.")
+@click.option("--events", "show", flag_value="events", help="Print what happens as JSON lines and nothing else.")
+@click.option("--text", "show", flag_value="text", default=True, hidden=True)
 @click.pass_obj
-def check(katas: Path, name: str, notebook: Path | None, seed: int | None, as_json: bool) -> None:
+def check(katas: Path, name: str, notebook: Path | None, seed: int | None, show: Literal["text", "json", "events"]) -> None:
     """Run a notebook and judge what its training run left behind."""
     kata = find_kata(name, katas)
     with kernels_for([kata]) as kernels:
         from harness import commands
 
-        sys.exit(commands.check(kata, kernels, notebook=notebook or kata.notebook, seed=seed, as_json=as_json))
+        sys.exit(commands.check(kata, kernels, notebook=notebook or kata.notebook, seed=seed, show=show))
 
 
 @main.command()
@@ -122,19 +124,25 @@ def hint(katas: Path, name: str, level: int | None) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from harness.logbook import remember, remembered
-    from harness.scaffold import hints
+    from harness.desk import next_hint
 
-    kata = find_kata(name, katas)
-    texts, taken = hints(kata), len(remembered(kata.slug, "hint"))
-    wanted = level or min(taken + 1, len(texts))
-    if wanted > len(texts):
-        raise UsageError(f"{kata.slug} has {len(texts)} hints, no hint {wanted}")
-    if level is None and wanted > taken:
-        remember(kata, "hint", level=wanted)
+    found = next_hint(find_kata(name, katas), level)
     console = Console()
-    console.print(f"[bold]hint {wanted} of {len(texts)}[/]")
-    console.print(Markdown(texts[wanted - 1]))
+    console.print(f"[bold]hint {found.level} of {found.of}[/]")
+    console.print(Markdown(found.text))
+
+
+@main.command()
+@kata_argument
+@click.option("--give-up", is_flag=True, help="Show the reference though the kata is not fixed.")
+@click.pass_obj
+def debrief(katas: Path, name: str, give_up: bool) -> None:
+    """Show your way through a kata beside the reference."""
+    from rich.console import Console
+
+    from harness import desk, report
+
+    report.show_debrief(Console(), desk.debrief(find_kata(name, katas), give_up=give_up))
 
 
 @main.command()
@@ -162,7 +170,7 @@ def reset(katas: Path, name: str) -> None:
 @click.pass_obj
 def apply(katas: Path, name: str, fix: str, output: Path) -> None:
     """Write a kata's notebook with one of its known fixes in it (for instructors)."""
-    from harness.notebook import apply_fix, authored, dumps, read_fix
+    from harness.notebook import apply_fix, dumps, for_learners, read_fix
 
     kata = find_kata(name, katas)
     known = [f.name for f in load_proof(kata).fix]
@@ -170,7 +178,7 @@ def apply(katas: Path, name: str, fix: str, output: Path) -> None:
         raise UsageError(f"{kata.slug} has no fix `{fix}`; it has {listed(known)}")
     if output.exists():
         raise UsageError(f"{shown(output)} exists and is not overwritten; name another file or move it away")
-    notebook = apply_fix(authored(kata), read_fix(kata, fix), kata.fix_path(fix))
+    notebook = apply_fix(for_learners(kata), read_fix(kata, fix), kata.fix_path(fix))
     try:
         output.write_text(dumps(notebook), encoding="utf-8")
     except OSError as e:
@@ -279,11 +287,15 @@ def doctor() -> None:
 
 @main.command()
 @click.argument("name", metavar="[KATA]", required=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def lab(katas: Path, name: str | None) -> None:
-    """Open JupyterLab on the katas."""
-    target = find_kata(name, katas).notebook if name else katas
-    command = [sys.executable, "-m", "jupyter", "lab", str(target), f"--ServerApp.root_dir={katas}"]
+def lab(katas: Path, name: str | None, options: tuple[str, ...]) -> None:
+    """Open JupyterLab at the start page, or at a kata's notebook.
+
+    What follows `--` goes to Jupyter, as in  kata lab -- --no-browser  (without a kata's name, too)."""
+    from harness.lab import command as lab_command
+
+    command = [sys.executable, *lab_command(katas, find_kata(name, katas) if name else None, options)]
     try:
         os.execv(sys.executable, command)
     except OSError as e:

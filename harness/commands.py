@@ -9,46 +9,62 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import click
 from rich.console import Console
 
-from harness import labbook, matrix, proof, report, scaffold
+from harness import labbook, masking, matrix, proof, report, scaffold
 from harness.attempt import Attempt, Cancelled, attempt
 from harness.calibrate import calibrate
 from harness.errors import KataError, LabError, SubmissionError
+from harness.events import Events, tell
 from harness.forkserver import Kernels
 from harness.kata import Kata, shown
+from harness.lab import refresh_start_page
 from harness.notebook import Submission, authored, read_submission, submit
 from harness.variants import Bench
 from harness.verdict import Judge
 from harness.watch import versions
-from harness.webpage import write_junit, write_report
+from harness.webpage import Words, write_fragment, write_junit, write_report
 
+Show = Literal["text", "json", "events"]
+FRAGMENT = "verdict.html"
 KATAS_AT_ONCE = 2
 """While one is judged to its end, the next one's runs fill the machine."""
 
 
-def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, as_json: bool) -> int:
+def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, show: Show) -> int:
     """Run and judge a learner's notebook; return the exit code."""
-    console = Console(stderr=as_json, quiet=as_json)
+    console = Console(stderr=show != "text", quiet=show != "text")
     shipped = authored(kata)
     submission = submit(kata, shipped, read_submission(notebook), shown(notebook))
     if submission.as_shipped:
         report.show_page(console, kata, next(cell.source for cell in shipped.cells if cell.cell_type == "markdown"))
     threading.Thread(target=_load_what_shows, args=(kata,), daemon=True).start()
     with Judge(kata.folder) as judge:
-        done = _checked(console, kata, submission, kernels, judge, seed, threading.Event())
-    verdict = _keep(kata, done)
-    report.show_conclusion(console, kata, done)
-    if as_json:
+        if show == "events":
+            follow = Events(kata.toml.curve)
+            done = attempt(
+                kata, submission, kernels, seed=seed, judge=judge, on_seeds=follow.start, on_row=follow.row, on_examined=follow.examined
+            )
+        else:
+            done = _checked(console, kata, submission, kernels, judge, seed, threading.Event())
+    whys = masking.whys(kata, done)
+    verdict = _keep(kata, done, whys)
+    report.show_conclusion(console, kata, done, whys)
+    if show == "json":
         click.echo(verdict)
+    if show == "events":
+        text = report.conclusion(kata, done).plain
+        tell("done", exit_code=done.exit_code, fixed=done.fixed, conclusion=text, page=str(done.folder / FRAGMENT))
     return done.exit_code
 
 
 def _load_what_shows(kata: Kata) -> None:
     """Import while the kernel trains what is needed at the end."""
     importlib.import_module("jinja2")
+    importlib.import_module("markdown_it")
     if kata.toml.curve:
         importlib.import_module("uniplot")
 
@@ -80,8 +96,9 @@ def _recheck(
         if isinstance(version, SubmissionError):
             raise version
         done = _checked(console, kata, version, kernels, judge, seed, stop)
-        _keep(kata, done)
-        report.show_conclusion(console, kata, done)
+        whys = masking.whys(kata, done)
+        _keep(kata, done, whys)
+        report.show_conclusion(console, kata, done, whys)
     except Cancelled:
         console.print("saved again: this run was ended", style="dim")
     except LabError as e:
@@ -111,13 +128,17 @@ def _checked(
         )
 
 
-def _keep(kata: Kata, done: Attempt) -> str:
-    """Write a check's verdict.json, junit.xml, report.html and page of the lab book; return the first."""
+def _keep(kata: Kata, done: Attempt, whys: Sequence[str]) -> str:
+    """Write what a check leaves: verdict.json and .html, junit.xml, report.html, its page of the lab book; return the first."""
     verdict = json.dumps(report.as_json(kata, done), indent=1)
     (done.folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
     write_junit(done.folder / "junit.xml", kata, done)
     labbook.write(kata, done)
-    write_report(done.folder / "report.html", kata, done, report.conclusion(kata, done).plain)
+    postmortem = scaffold.postmortem(kata) if report.may_read_on(done) else ""
+    words = Words(report.conclusion(kata, done).plain, report.diagnosis(done).plain, whys, postmortem)
+    write_report(done.folder / "report.html", kata, done, words)
+    write_fragment(done.folder / FRAGMENT, kata, done, words)
+    refresh_start_page(kata.folder.parent)
     return verdict
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from fixtures.journal import runs_folder
 from harness.attempt import Attempt
 from harness.evidence import MissingEvidence, Reported
 from harness.kata import Kata
-from harness.notebook import authored
+from harness.notebook import authored, diffs, sources
 from harness.webpage import Plot, plot
 
 FILE = "labbook.json"
@@ -68,7 +67,7 @@ def write(kata: Kata, done: Attempt) -> Path:
 
 
 def _page(kata: Kata, done: Attempt) -> Page:
-    shipped = {cell.id: cell.source for cell in authored(kata).cells}
+    shipped = sources(authored(kata))
     learner = done.submission.notebook.cells
     added = [cell for cell in learner if cell.id not in shipped]
     verdict = done.decisive.verdict
@@ -121,11 +120,5 @@ def _pages(folder: Path) -> Iterator[Page]:
 
 def edits(kata: Kata, page: Page, before: Page | None) -> list[tuple[str, list[str]]]:
     """Return, for each cell that was changed since the check before (else since shipped), its id and the lines of a diff."""
-    shipped = {cell.id: cell.source for cell in authored(kata).cells}
-    old = shipped | (before.cells if before else {})
-    new = shipped | page.cells
-    return [
-        (cell, list(difflib.unified_diff(old[cell].splitlines(), new[cell].splitlines(), n=2, lineterm=""))[2:])
-        for cell in shipped
-        if old[cell] != new[cell]
-    ]
+    shipped = sources(authored(kata))
+    return diffs(shipped | (before.cells if before else {}), shipped | page.cells)

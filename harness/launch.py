@@ -194,10 +194,10 @@ def _become_kernel(request: dict[str, Any], said: socket.socket) -> NoReturn:
         from ipykernel.kernelapp import IPKernelApp
 
         app = IPKernelApp.instance()
-        app.initialize(sys.argv[1:])  # type: ignore[no-untyped-call]
+        app.initialize(sys.argv[1:])
         os.write(3, b"up")
         os.close(3)
-        app.start()  # type: ignore[no-untyped-call]
+        app.start()
         code = 0
     except SystemExit as e:
         code = e.code if isinstance(e.code, int) else 0

@@ -13,9 +13,9 @@ Entry = dict[str, Any]
 
 
 def remember(kata: Kata, event: str, **entry: Any) -> None:
-    """Append an event: "attempt" for a check, "hint" for a hint that was shown."""
+    """Append an event: "opened", "hint" for one that was shown, "attempt" for a check, "gave_up"."""
     runs_folder().mkdir(exist_ok=True)
-    line = json.dumps({"time": round(time.time()), "kata": kata.slug, "event": event} | entry)
+    line = json.dumps({"time": round(time.time(), 3), "kata": kata.slug, "event": event} | entry)
     with (runs_folder() / "attempts.jsonl").open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 

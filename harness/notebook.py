@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,12 @@ from harness.errors import KataError, SubmissionError
 from harness.kata import Kata, listed, shown
 
 PROBE_CELL = "probe"
+DESK_CELL = "desk"
+DESK = """%load_ext harness
+# Saved (Ctrl+S)? Then, in cells of your own:  %kata check   %kata hint   %kata diff   %kata progress   %kata debrief
+# A text cell that begins with "Hypothesis:" is kept in your lab book, with the check that follows."""
+MAGIC = re.compile(r"^([ \t]*)(%load_ext\s+harness\b.*|%kata\b.*)$", re.MULTILINE)
+"""What a learner types for the desk, which is no part of a run."""
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -60,11 +68,11 @@ def read_percent(path: Path) -> NotebookNode:
 
 
 def authored(kata: Kata) -> NotebookNode:
-    """Return the kata's notebook from its source of truth, `.meta/notebook.py`, as `make sync` writes it."""
+    """Return the kata's notebook from its source of truth, `.meta/notebook.py`, as it is run."""
     path = kata.meta / "notebook.py"
     notebook = read_percent(path)
-    if PROBE_CELL in ids(notebook):
-        raise KataError(f"{shown(path)}: the cell id `{PROBE_CELL}` is the judge's own; name that cell otherwise")
+    if taken := {PROBE_CELL, DESK_CELL} & set(ids(notebook)):
+        raise KataError(f"{shown(path)}: the cell id {listed(sorted(taken))} is the harness's own; name that cell otherwise")
     if missing := [i for i in kata.toml.cells.editable if i not in ids(notebook)]:
         raise KataError(
             f"{shown(kata.folder / 'kata.toml')}: editable cell {listed(missing)} is not in {shown(path)}; its cells are {listed(ids(notebook))}"
@@ -76,6 +84,13 @@ def authored(kata: Kata) -> NotebookNode:
     for cell in notebook.cells:
         cell.metadata["editable"] = cell.id in kata.toml.cells.editable or cell.cell_type == "markdown"
     return notebook
+
+
+def for_learners(kata: Kata) -> NotebookNode:
+    """Return the notebook as it is shipped: the authored one, and a cell that brings the desk, which no run has."""
+    shipped = authored(kata)
+    shipped.cells.append(nbformat.v4.new_code_cell(DESK, id=DESK_CELL))
+    return shipped
 
 
 def with_probe(notebook: NotebookNode) -> NotebookNode:
@@ -136,6 +151,10 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
     added = 0
     for position, cell in enumerate(learner.cells, 1):
         cell_id, source = cell.get("id"), _source(cell)
+        if cell.get("cell_type") == "code":
+            source = MAGIC.sub(r"\1pass  # \2", source)
+        if cell_id == DESK_CELL or _only_magic(cell):
+            continue
         if cell_id in sources:
             place = next(i for i, c in enumerate(merged) if c.id == cell_id) + 1
             if cell_id in kata.toml.cells.editable:
@@ -152,6 +171,12 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
     notebook.cells = merged
     changed = tuple(c.id for c in merged if c.id in sources and c.source != sources[c.id].source)
     return Submission(notebook, changed, added, tuple(notes))
+
+
+def _only_magic(cell: NotebookNode) -> bool:
+    """Whether a cell does nothing but ask the desk."""
+    rest = re.sub(r"^\s*#.*$", "", MAGIC.sub("", _source(cell)), flags=re.MULTILINE)
+    return cell.get("cell_type") == "code" and bool(_source(cell).strip()) and MAGIC.search(_source(cell)) is not None and not rest.strip()
 
 
 def _require_one(kata: Kata, cell_id: str, learner: NotebookNode, name: str) -> None:
@@ -211,6 +236,21 @@ def apply_fix(notebook: NotebookNode, fix: dict[str, str], path: Path) -> Notebo
 def ids(notebook: NotebookNode) -> list[str]:
     """Return the ids of a notebook's cells, in order."""
     return [cell.id for cell in notebook.cells]
+
+
+def sources(notebook: NotebookNode) -> dict[str, str]:
+    """Return each cell's source, by id."""
+    return {cell.get("id", ""): _source(cell) for cell in notebook.cells}
+
+
+def diffs(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Return, for each cell of `new` that differs, its id and the lines of a unified diff."""
+    found = []
+    for cell, source in new.items():
+        if source != old.get(cell):
+            lines = difflib.unified_diff(old.get(cell, "").splitlines(), source.splitlines(), n=2, lineterm="")
+            found.append((cell, list(lines)[2:]))
+    return found
 
 
 def without_outputs(notebook: NotebookNode) -> NotebookNode:

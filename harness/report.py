@@ -18,6 +18,7 @@ from rich.text import Text
 
 from fixtures.exhibits import number
 from harness.attempt import Attempt
+from harness.desk import Debrief, Stop, standings
 from harness.doctor import Finding
 from harness.evidence import Reported
 from harness.examine import Examined
@@ -45,18 +46,25 @@ def show_notes(console: Console, submission: Submission) -> None:
         console.print(f"note: {note}", style="yellow")
 
 
-def show_conclusion(console: Console, kata: Kata, done: Attempt) -> None:
-    """Print the end of a check, after its nights: the curve, the diagnosis, what to do next."""
+def show_conclusion(console: Console, kata: Kata, done: Attempt, whys: Sequence[str] = ()) -> None:
+    """Print the end of a check, after its nights: the curve, the diagnosis, why a repair like it only hides, what to do next."""
     if curve := _curve(kata, done.decisive):
         console.print(curve)
     if done.diagnosis:
-        console.print(_diagnosis(done.diagnosis, done.attempts_before))
+        console.print(diagnosis(done))
     console.print(conclusion(kata, done))
+    if whys:
+        console.print(_whys(whys))
     console.print()
     for line in _next_steps(kata, done):
         console.print(line, highlight=False)
-    if done.fixed and len(done.examined) > 1:
+    if may_read_on(done):
         console.print(Panel(Markdown(postmortem(kata)), title="post-mortem", title_align="left", border_style="green"))
+
+
+def may_read_on(done: Attempt) -> bool:
+    """Whether a check earned the post-mortem: fixed, on all nights."""
+    return done.fixed and len(done.examined) > 1
 
 
 def _night(seed: int) -> str:
@@ -109,6 +117,15 @@ def _curve(kata: Kata, examined: Examined) -> str | None:
         y_min=0,
     )
     return plot if isinstance(plot, str) else "\n".join(plot)
+
+
+def _whys(whys: Sequence[str]) -> Text:
+    return Text("\n".join(["Repairs are known that fail just these checks. Why they hide the symptom:", *(f"  - {why}" for why in whys)]))
+
+
+def diagnosis(done: Attempt) -> Text:
+    """Return how much of the diagnosis is right, in one line; empty for a kata that asks for none."""
+    return _diagnosis(done.diagnosis, done.attempts_before) if done.diagnosis else Text()
 
 
 def _diagnosis(diagnosis: Diagnosis, attempts_before: int) -> Text:
@@ -208,6 +225,44 @@ def _check_as_json(check: CheckResult) -> dict[str, Any]:
     return {"name": check.name, "claim": check.claim, "status": check.status, "message": check.message, "margins": margins}
 
 
+def show_debrief(console: Console, found: Debrief) -> None:
+    """Print a learner's way through a kata beside the reference."""
+    console.print(f"[bold]{found.kata.slug}[/]: {len(found.stops)} checks, {found.runs} runs, {found.hints} hints", highlight=False)
+    console.print(
+        f"first right hypothesis after {_clock(found.first_right_s)}, fixed after {_clock(found.fixed_s)}", highlight=False, style="dim"
+    )
+    for stop in found.stops:
+        console.print(_stop(stop))
+    if not found.reference:
+        console.print(
+            f"\nThe reference is shown when the kata is fixed, or: make debrief KATA={found.kata.slug} GIVE_UP=1", highlight=False
+        )
+    for heading, text in found.reference:
+        console.print(Panel(Markdown(text), title=heading, title_align="left", border_style="green"))
+
+
+def _stop(stop: Stop) -> RenderableType:
+    page, table = stop.page, Table.grid(padding=(0, 2))
+    hypotheses = [
+        *page.hypotheses,
+        *([f"{page.guess}  ({len(page.right)} of {len(page.right) + len(page.wrong)} fields right)"] if page.guess else []),
+    ]
+    table.add_row("hypothesis", Text(printable("\n".join(hypotheses)) or "none written down"))
+    if page.looked:
+        table.add_row("looked with", f"{len(page.looked)} cells of your own")
+    table.add_row(
+        "edit",
+        Text(printable("\n".join(line for cell, lines in stop.edits for line in (cell, *lines))) or "nothing since the check before"),
+    )
+    table.add_row("verdict", Text(printable("\n".join(page.evidence)), "red") if page.evidence else Text("all checks pass", "green"))
+    hints = f", after {stop.hints} hints" if stop.hints else ""
+    return Panel(table, title=f"check {page.run}, {_clock(stop.after_s)}{hints}", title_align="left", border_style="dim")
+
+
+def _clock(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02d} h"
+
+
 class LiveRuns:
     """What runs now: a line a seed, fed from the telemetry."""
 
@@ -260,11 +315,14 @@ def list_katas(katas: Sequence[Kata]) -> RenderableType:
     table = Table(box=None, header_style="dim")
     for heading in ("track", "level", "kata", "what you see", "minutes", ""):
         table.add_column(heading)
-    for kata in katas:
-        attempts = remembered(kata.slug, "attempt")
-        state = "fixed" if any(a["fixed"] for a in attempts) else f"{len(attempts)} checks" if attempts else ""
-        toml = kata.toml
+    for standing in standings(katas):
+        kata, toml = standing.kata, standing.kata.toml
         table.add_row(
-            toml.track, str(toml.level), kata.slug, toml.title, str(toml.minutes), Text(state, "green" if state == "fixed" else "dim")
+            toml.track,
+            str(toml.level),
+            kata.slug,
+            toml.title,
+            str(toml.minutes),
+            Text(standing.state, "green" if standing.fixed else "dim"),
         )
     return table

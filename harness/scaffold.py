@@ -11,7 +11,7 @@ from pathlib import Path
 from fixtures.journal import runs_folder
 from harness.errors import UsageError
 from harness.kata import Kata, Proof, listed, load_kata, shown
-from harness.notebook import apply_fix, authored, dumps, read_fix
+from harness.notebook import apply_fix, authored, dumps, for_learners, read_fix
 
 REQUIRED = ("notebook.py", "scene.py", "proof.toml", "hints.md", "postmortem.md")
 POSTMORTEM = ("Symptom", "Timeline", "Root cause", "Why it was hard to see", "Fix", "Guard", "Source")
@@ -60,7 +60,7 @@ def sync(kata: Kata) -> Path | None:
 
 def reset(kata: Kata) -> Path | None:
     """Put the shipped notebook back; return where the learner's was backed up, None if there was nothing to lose."""
-    text = dumps(authored(kata))
+    text = dumps(for_learners(kata))
     if not kata.notebook.exists():
         kata.notebook.write_text(text, encoding="utf-8")
         return None
@@ -98,7 +98,7 @@ def problems(kata: Kata, proof: Proof) -> list[str]:
     shipped = authored(kata)
     for fix in proof.fix:
         apply_fix(shipped, read_fix(kata, fix.name), kata.fix_path(fix.name))
-    if not kata.notebook.exists() or kata.notebook.read_text(encoding="utf-8") != dumps(shipped):
+    if not kata.notebook.exists() or kata.notebook.read_text(encoding="utf-8") != dumps(for_learners(kata)):
         found.append(
             f"{shown(kata.notebook)} is not what .meta/notebook.py says: make sync KATA={kata.slug}, or make reset if a learner edited it"
         )

@@ -5,28 +5,28 @@ And junit.xml, for whoever collects results by machine.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 from harness.attempt import Attempt
 from harness.evidence import Reported
 from harness.examine import Examined
 from harness.kata import Kata
-from harness.notebook import authored
-
-WIDTH, HEIGHT, MARGIN = 760, 260, 40
+from harness.notebook import authored, diffs, sources
 
 
 @dataclass(frozen=True)
 class Plot:
     """Points of a plot, in its pixels, and what its axes say."""
 
+    width: ClassVar = 760
+    height: ClassVar = 260
+    margin: ClassVar = 40
     yours: str
     broken: str
     healthy: str
@@ -36,32 +36,58 @@ class Plot:
     summary: str
 
 
-def write_report(path: Path, kata: Kata, done: Attempt, conclusion: str) -> None:
-    """Write an attempt as a page."""
-    import jinja2  # here: what does not write pages does not pay for it
+@dataclass(frozen=True)
+class Words:
+    """What a page says besides what an attempt holds."""
 
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
-    page = template.render(
-        kata=kata,
-        done=done,
-        conclusion=conclusion,
-        plot=plot(kata, done.decisive),
-        changes=list(changes(kata, done)),
-        width=WIDTH,
-        height=HEIGHT,
-        margin=MARGIN,
+    conclusion: str
+    diagnosis: str = ""
+    whys: Sequence[str] = ()
+    postmortem: str = ""
+    """Markdown; empty until it may be read."""
+
+
+def write_report(path: Path, kata: Kata, done: Attempt, words: Words) -> None:
+    """Write an attempt as a page that needs nothing else."""
+    _write(path, "report.html.j2", kata, done, words)
+
+
+def write_fragment(path: Path, kata: Kata, done: Attempt, words: Words) -> None:
+    """Write an attempt as a part of a page: what stands under a notebook's cell."""
+    _write(path, "verdict.html.j2", kata, done, words)
+
+
+def _write(path: Path, template: str, kata: Kata, done: Attempt, words: Words) -> None:
+    page = (
+        templates()
+        .get_template(template)
+        .render(
+            kata=kata,
+            done=done,
+            conclusion=words.conclusion,
+            diagnosis=words.diagnosis,
+            whys=words.whys,
+            postmortem=as_html(words.postmortem),
+            plot=plot(kata, done.decisive),
+            changes=diffs(sources(authored(kata)), sources(done.submission.notebook)),
+        )
     )
     path.write_text(page, encoding="utf-8", errors="replace")  # a learner's message may hold half a character
 
 
-def changes(kata: Kata, done: Attempt) -> Iterable[tuple[str, list[str]]]:
-    """Return, for each cell that the learner changed, its id and the lines of a unified diff."""
-    shipped = {cell.id: cell.source for cell in authored(kata).cells}
-    for cell in done.submission.notebook.cells:
-        if cell.source != shipped.get(cell.id):
-            diff = difflib.unified_diff(shipped.get(cell.id, "").splitlines(), cell.source.splitlines(), n=2, lineterm="")
-            yield cell.id, list(diff)[2:]
+def templates() -> Any:
+    """Return the harness's page templates: what is put into them is text, never markup."""
+    import jinja2  # here: what does not write pages does not pay for it
+
+    folder = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+
+
+def as_html(markdown: str) -> str:
+    """Return a kata's own prose as HTML; markup in it is shown, not obeyed."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).render(markdown) if markdown else ""
 
 
 def plot(kata: Kata, examined: Examined) -> Plot | None:
@@ -98,11 +124,11 @@ def _band(kata: Kata) -> dict[str, list[Any]]:
 
 
 def _x(step: float, right: float) -> float:
-    return MARGIN + step / max(right, 1) * (WIDTH - 2 * MARGIN)
+    return Plot.margin + step / max(right, 1) * (Plot.width - 2 * Plot.margin)
 
 
 def _y(value: float, top: float) -> float:
-    return HEIGHT - MARGIN - value / top * (HEIGHT - 2 * MARGIN) if top > 0 else HEIGHT - MARGIN
+    return Plot.height - Plot.margin - value / top * (Plot.height - 2 * Plot.margin) if top > 0 else Plot.height - Plot.margin
 
 
 def _round_ticks(end: float) -> list[float]:

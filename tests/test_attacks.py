@@ -14,7 +14,7 @@ from harness.attempt import attempt
 from harness.cage import find_cage
 from harness.notebook import authored, submit
 from harness.premise import Premise
-from harness.webpage import write_report
+from harness.webpage import Words, write_report
 
 
 @pytest.fixture
@@ -202,12 +202,12 @@ def test_a_log_that_is_none_neither_stops_nor_breaks_the_judge(check, sums, tmp_
     out = io.StringIO()
     report.show_examined(Console(file=out), done.decisive)
     report.show_conclusion(Console(file=out), sums, done)
-    write_report(tmp_path / "report.html", sums, done, "x")
+    write_report(tmp_path / "report.html", sums, done, Words("x"))
     assert "\x1b" not in out.getvalue()
 
 
 def test_half_a_character_does_not_break_the_page(check, sums, tmp_path):
-    write_report(tmp_path / "report.html", sums, check(), "caf\ud8e9")
+    write_report(tmp_path / "report.html", sums, check(), Words("caf\ud8e9"))
 
     assert "caf?" in (tmp_path / "report.html").read_text()
 

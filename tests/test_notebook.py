@@ -2,10 +2,23 @@ import copy
 import json
 import os
 
+import nbformat
 import pytest
 
 from harness.errors import KataError, SubmissionError
-from harness.notebook import apply_fix, authored, dumps, ids, read_percent, read_submission, submit, without_outputs
+from harness.notebook import (
+    apply_fix,
+    authored,
+    diffs,
+    dumps,
+    for_learners,
+    ids,
+    read_percent,
+    read_submission,
+    sources,
+    submit,
+    without_outputs,
+)
 
 
 def cell(notebook, cell_id):
@@ -218,3 +231,34 @@ def test_what_is_written_reads_back_unchanged(sums, shipped, tmp_path):
     path.write_text(dumps(shipped))
 
     assert take(sums, shipped, read_submission(path)).as_shipped
+
+
+def test_what_asks_the_desk_is_no_part_of_a_run(sums):
+    learner = for_learners(sums)
+    learner.cells += [
+        nbformat.v4.new_code_cell("%load_ext harness\n%kata check"),
+        nbformat.v4.new_code_cell("if True:\n    %kata hint\nx = 1"),
+        nbformat.v4.new_markdown_cell("%kata check"),
+    ]
+
+    submission = submit(sums, authored(sums), learner, "x.ipynb")
+
+    assert [cell.source for cell in submission.notebook.cells if cell.id.startswith("added")] == [
+        "if True:\n    pass  # %kata hint\nx = 1",
+        "%kata check",
+    ]
+    assert "desk" not in sources(submission.notebook)
+
+
+def test_a_notebook_as_shipped_with_only_a_check_in_it_is_as_shipped(sums):
+    learner = for_learners(sums)
+    learner.cells.append(nbformat.v4.new_code_cell("%kata check 3"))
+
+    assert submit(sums, authored(sums), learner, "x.ipynb").as_shipped
+
+
+def test_diffs_tell_cells_that_differ():
+    assert diffs({"a": "x\ny", "b": "same"}, {"a": "x\nz", "b": "same", "c": "new"}) == [
+        ("a", ["@@ -1,2 +1,2 @@", " x", "-y", "+z"]),
+        ("c", ["@@ -0,0 +1 @@", "+new"]),
+    ]

@@ -90,5 +90,5 @@ def test_the_cell_id_of_the_judge_is_reserved(doubles):
     notebook = doubles.meta / "notebook.py"
     notebook.write_text(notebook.read_text().replace('id="double"', 'id="probe"'))
 
-    with pytest.raises(KataError, match="the cell id `probe` is the judge's own"):
+    with pytest.raises(KataError, match="the cell id `probe` is the harness's own"):
         authored(doubles)

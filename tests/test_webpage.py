@@ -5,7 +5,7 @@ import pytest
 
 from harness.attempt import attempt
 from harness.notebook import authored, submit
-from harness.webpage import write_junit, write_report
+from harness.webpage import Words, write_junit, write_report
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def check(sums, with_fix, kernels):
 @pytest.fixture
 def page(sums, check, tmp_path):
     def page(*arguments, **cells):
-        write_report(tmp_path / "report.html", sums, check(*arguments, **cells), "Not fixed: 1 of 2 checks fail.")
+        write_report(tmp_path / "report.html", sums, check(*arguments, **cells), Words("Not fixed: 1 of 2 checks fail."))
         return (tmp_path / "report.html").read_text()
 
     return page
@@ -63,7 +63,7 @@ def test_what_a_learner_wrote_is_text_on_the_page(page):
 
 def test_an_error_message_cannot_break_the_page_or_the_xml(sums, check, tmp_path):
     done = check(total="raise ValueError('\\x00\\x1b[31m <b>]]> & \"')")
-    write_report(tmp_path / "report.html", sums, done, "x")
+    write_report(tmp_path / "report.html", sums, done, Words("x"))
     write_junit(tmp_path / "junit.xml", sums, done)
 
     assert "<b>" not in (tmp_path / "report.html").read_text()

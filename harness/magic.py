@@ -1,0 +1,218 @@
+"""`%load_ext harness` in a kata's notebook, then `%kata check | hint | diff | progress | debrief`.
+
+A check runs in a process of its own and judges the saved file; here its progress and verdict are shown under the cell. Elsewhere than
+in a notebook, the command line's text is shown.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from IPython.core.error import UsageError as BadMagic
+from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
+from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.display import HTML, DisplayHandle, Markdown, display
+
+from harness import desk
+from harness.errors import LabError, SubmissionError
+from harness.kata import Kata, all_katas, load_kata
+from harness.notebook import authored, diffs, read_submission, sources, submit
+from harness.webpage import as_html, templates
+
+WORDS = ("check", "hint", "diff", "progress", "debrief")
+USAGE = """%kata check [SEED]      run and judge the saved notebook; a seed: that night only
+%kata hint [LEVEL]      the next hint, or one again
+%kata diff              what you changed in the shipped cells
+%kata progress          the katas, and what you have done of them
+%kata debrief [giveup]  your way beside the reference, once it is fixed or given up"""
+REFRESH_S = 0.2
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by `%load_ext harness`."""
+    magics = KataMagics(shell)
+    shell.register_magics(magics)
+    shell.events.register("pre_run_cell", magics.note_cell)
+    with suppress(BadMagic, LabError):
+        desk.opened(magics.kata())
+
+
+@magics_class
+class KataMagics(Magics):  # type: ignore[misc]
+    """The line magic `%kata`."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._ran: dict[str, str] = {}
+        """Source of each cell when it last ran here, by cell id."""
+
+    def note_cell(self, info: ExecutionInfo) -> None:
+        """Remember what ran, to tell it from what is saved."""
+        if cell := getattr(info, "cell_id", None):
+            self._ran[cell] = info.raw_cell
+
+    @line_magic("kata")  # type: ignore[untyped-decorator]
+    def run(self, line: str) -> None:
+        """Do what the line says."""
+        word, *rest = shlex.split(line) or [""]
+        if word not in WORDS:
+            raise BadMagic(USAGE)
+        if "KATA_RUN" in os.environ:
+            return  # a check runs this notebook: a check within it would have no end
+        try:
+            getattr(self, f"_{word}")(rest)
+        except LabError as e:
+            raise BadMagic(str(e)) from None
+
+    def notebook(self) -> Path:
+        """Return the file of the notebook that this is: Jupyter and VS Code tell; else the one of the kata in this folder."""
+        named = os.environ.get("JPY_SESSION_NAME") or self.shell.user_ns.get("__vsc_ipynb_file__") or ""
+        here = Path.cwd()
+        return Path(named) if named.endswith(".ipynb") and Path(named).exists() else here / f"{here.name}.ipynb"
+
+    def kata(self) -> Kata:
+        """Return the kata of the folder that the notebook lies in."""
+        folder = self.notebook().parent
+        if not (folder / "kata.toml").exists():
+            raise BadMagic(f"{folder} is no kata's folder: open a notebook in its own folder under katas/")
+        return load_kata(folder)
+
+    def _check(self, rest: Sequence[str]) -> None:
+        kata, path = self.kata(), self.notebook()
+        command = [sys.executable, "-m", "harness", "--katas", str(kata.folder.parent), "check", kata.slug, "--notebook", str(path)]
+        command += ["--seed", _number(rest[0])] if rest else []
+        if not _in_notebook(self.shell):
+            subprocess.run(command, check=False)
+            return
+        view = _View(f"{path.name} as saved at {time.strftime('%H:%M:%S', time.localtime(path.stat().st_mtime))}")
+        stale = self._stale(path)
+        view.follow([*command, "--events"], stale)
+
+    def _stale(self, path: Path) -> list[str]:
+        """Cells whose last run here was of another text than the saved one."""
+        try:
+            saved = sources(read_submission(path))
+        except SubmissionError:
+            return []  # The check itself says what is wrong with the file.
+        return [cell for cell, source in self._ran.items() if cell in saved and saved[cell].strip() != source.strip()]
+
+    def _hint(self, rest: Sequence[str]) -> None:
+        hint = desk.next_hint(self.kata(), int(_number(rest[0])) if rest else None)
+        display(Markdown(f"**Hint {hint.level} of {hint.of}**\n\n{hint.text}"))
+
+    def _diff(self, rest: Sequence[str]) -> None:
+        kata, path = self.kata(), self.notebook()
+        shipped = authored(kata)
+        submission = submit(kata, shipped, read_submission(path), path.name)
+        _show("changes.html.j2", changes=diffs(sources(shipped), sources(submission.notebook)), notes=submission.notes)
+
+    def _progress(self, rest: Sequence[str]) -> None:
+        katas = self.kata().folder.parent
+        display(Markdown(desk.start_page(all_katas(katas), self.notebook().parent)))
+
+    def _debrief(self, rest: Sequence[str]) -> None:
+        found = desk.debrief(self.kata(), give_up=list(rest) == ["giveup"])
+        _show("debrief.html.j2", debrief=found, as_html=as_html)
+
+
+def _number(text: str) -> str:
+    digits = text.rpartition("=")[2]
+    if not digits.isdigit():
+        raise BadMagic(f"`{text}` is no number; {USAGE}")
+    return digits
+
+
+def _in_notebook(shell: InteractiveShell) -> bool:
+    return hasattr(shell, "kernel")
+
+
+def _show(template: str, **values: Any) -> None:
+    page = templates().get_template(template).render(**values)
+    display(HTML(page))
+
+
+class _View:
+    """What stands under the cell while a check runs, and its verdict in the end."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._handle = what, display(HTML(""), display_id=True)
+        self._lines: dict[int, str] = {}
+        self._length: dict[int, int] = {}
+        self._shown = 0.0
+
+    def follow(self, command: Sequence[str], stale: Sequence[str]) -> None:
+        """Run a check and show its events; an interrupt ends it."""
+        note = _stale_note(stale)
+        self._put(note + _progress("the kernel starts", 0, 0))
+        # A session of its own: an interrupt of this kernel is passed on once, by us.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        last: dict[str, Any] = {}
+        try:
+            for last in _events(process):
+                self._take(last, note)
+            error = process.stderr.read() if process.stderr else ""
+            process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+            self._put("<p>Stopped: nothing was judged.</p>", text="Stopped: nothing was judged.")
+            return
+        if last.get("event") == "done":
+            self._put(f"{note}<p>{html.escape(self._what)}</p>{Path(last['page']).read_text(encoding='utf-8')}", text=last["conclusion"])
+        else:
+            message = error.strip().removeprefix("Error: ") or f"the check ended with exit code {process.returncode}"
+            self._put(f"{note}<p role='alert'><b>Not checked.</b> {html.escape(message)}</p>", text=f"Not checked. {message}")
+
+    def _take(self, event: dict[str, Any], note: str) -> None:
+        seed, kind = event.get("seed", 0), event["event"]
+        if kind == "seeds":
+            for seed in event["seeds"]:
+                self._lines[seed] = _progress(f"night {seed}: running", 0, 0)
+        elif kind == "length":
+            self._length[seed] = event["num_steps"]
+        elif kind == "row":
+            value = "" if event["value"] is None else f"  {event['column']} {event['value']:.2f}"
+            self._lines[seed] = _progress(f"night {seed}: step {event['step'] + 1}{value}", event["step"] + 1, self._length.get(seed, 0))
+        elif kind == "examined":
+            passed = f"{event['passed']} of {event['checks']} checks pass" if event["checks"] else event["outcome"]
+            self._lines[seed] = f"<div>night {seed}: {html.escape(passed)}</div>"
+        if kind in ("seeds", "examined") or time.monotonic() - self._shown > REFRESH_S:
+            self._put(note + "".join(self._lines.values()))
+
+    def _put(self, content: str, text: str = "the check runs") -> None:
+        self._shown = time.monotonic()
+        handle: DisplayHandle = self._handle
+        handle.update({"text/html": content, "text/plain": text}, raw=True)
+
+
+def _events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    for line in process.stdout or ():
+        with suppress(ValueError):
+            if isinstance(event := json.loads(line), dict) and "event" in event:
+                yield event
+
+
+def _progress(label: str, done: int, total: int) -> str:
+    state = f'value="{done}" max="{total}"' if total else ""
+    return f"<div><label><progress {state}></progress> {html.escape(label)}</label></div>"
+
+
+def _stale_note(stale: Sequence[str]) -> str:
+    if not stale:
+        return ""
+    cells = ", ".join(f"<code>{html.escape(cell)}</code>" for cell in stale)
+    return (
+        f"<p role='alert'><b>Not what you ran:</b> {cells} ran here with another text than the saved file holds. "
+        "What is judged is the saved file: save (Ctrl+S), then check again.</p>"
+    )

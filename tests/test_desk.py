@@ -1,0 +1,89 @@
+import json
+
+import pytest
+
+from harness import desk, lab, labbook
+from harness.attempt import attempt
+from harness.errors import UsageError
+from harness.kata import all_katas
+from harness.logbook import remember, remembered
+from harness.notebook import authored, submit
+
+
+@pytest.fixture
+def check(sums, with_fix, kernels):
+    """Check a notebook, keep its page, and have its seeds be what the test says."""
+
+    def check(fix=None, seed=0, **cells):
+        done = attempt(sums, submit(sums, authored(sums), with_fix(fix, **cells), "x.ipynb"), kernels, seed=seed)
+        labbook.write(sums, done)
+        return done
+
+    return check
+
+
+def test_hints_come_in_order_and_the_last_one_stays(sums):
+    assert [desk.next_hint(sums).level for _ in range(5)] == [1, 2, 3, 3, 3]
+    assert len(remembered("sums", "hint")) == 3
+    assert desk.next_hint(sums, 1).level == 1
+
+
+def test_a_hint_that_is_not_there_is_refused(sums):
+    with pytest.raises(UsageError, match="sums has 3 hints, no hint 7"):
+        desk.next_hint(sums, 7)
+
+
+def test_what_was_begun_comes_before_what_is_easier(toys, sums):
+    others = [kata for kata in all_katas(toys) if kata.slug != "sums"]
+    remember(sums, "attempt", fixed=False, seeds=[0], diagnosis=None)
+
+    assert desk.try_next(desk.standings([*others, sums])).slug == "sums"
+
+
+def test_one_night_alone_does_not_make_a_kata_fixed(sums):
+    remember(sums, "attempt", fixed=True, seeds=[3], diagnosis=None)
+    assert not desk.standings([sums])[0].fixed
+
+    remember(sums, "attempt", fixed=True, seeds=[0, 1001, 1002], diagnosis={"right": ["cause"], "wrong": [], "blank": False})
+    assert desk.standings([sums])[0].state == "fixed and diagnosed"
+    assert desk.try_next(desk.standings([sums])) is None
+
+
+def test_the_start_page_links_to_notebooks_and_is_ignored_by_git(toys):
+    page = lab.write_start_page(toys)
+
+    text = page.read_text()
+    assert "](../katas/sums/sums.ipynb)" in text
+    assert "**Try next:**" in text
+    assert (page.parent / ".gitignore").read_text() == "*\n"
+
+
+def test_jupyterlab_starts_at_the_start_page_or_at_a_notebook(toys, sums):
+    assert any("/lab/tree/.runs/start.md?factory=" in option for option in lab.command(toys, None))
+    assert any(option.endswith("/lab/tree/katas/sums/sums.ipynb") for option in lab.command(toys, sums))
+
+
+def test_a_debrief_keeps_the_reference_until_it_is_earned(sums, check):
+    check("clip-readings")
+    found = desk.debrief(sums)
+
+    assert [stop.page.fixed for stop in found.stops] == [False]
+    assert found.reference == [] and found.fixed_s is None
+
+    given_up = desk.debrief(sums, give_up=True)
+    assert [heading for heading, _ in given_up.reference][:2] == ["The way", "Timeline"]
+    assert desk.debrief(sums).reference, "giving up is remembered"
+
+
+def test_a_debrief_tells_the_way(sums, check):
+    desk.opened(sums)
+    check("clip-readings")
+    desk.next_hint(sums)
+    right = json.dumps({"cause": "sensor", "first_bad_step": 1})
+    check(diagnosis=f"journal.exhibit('diagnosis', {right})", total="def total(readings):\n    return 0")
+
+    first, second = desk.debrief(sums).stops
+    assert first.hints == 0 and second.hints == 1
+    assert second.after_s >= first.after_s >= 0
+    assert [cell for cell, _ in second.edits] == ["total", "diagnosis"]
+    assert second.page.guess == "cause sensor, first_bad_step 1"
