@@ -295,6 +295,9 @@ def lab(katas: Path, name: str | None, options: tuple[str, ...]) -> None:
     What follows `--` goes to Jupyter, as in  kata lab -- --no-browser  (without a kata's name, too)."""
     from harness.lab import command as lab_command
 
+    if name and name.startswith("-"):
+        options, name = (name, *options), None
+
     command = [sys.executable, *lab_command(katas, find_kata(name, katas) if name else None, options)]
     try:
         os.execv(sys.executable, command)

@@ -86,14 +86,15 @@ def start_page(katas: Sequence[Kata], folder: Path) -> str:
     if upcoming := try_next(found):
         lines += [f"**Try next:** {_link(upcoming, folder)} · level {upcoming.toml.level} · {upcoming.toml.minutes} minutes", ""]
     lines += [f"{sum(s.fixed for s in found)} of {len(found)} fixed. In a notebook: `%load_ext harness`, then `%kata check`.", ""]
-    for track in dict.fromkeys(s.kata.toml.track for s in found):
-        lines += [f"## {track.capitalize()}", "", "| | level | what you see | minutes | |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {_link(s.kata, folder)} | {s.kata.toml.level} | {s.kata.toml.title} | {s.kata.toml.minutes} | {'✔ ' if s.fixed else ''}{s.state} |"
-            for s in found
-            if s.kata.toml.track == track
-        ]
-        lines.append("")
+    lines += ["| track | kata | level | what you see | minutes | |", "|---|---|---|---|---|---|"]
+    track = ""
+    for s in found:
+        toml = s.kata.toml
+        mark = "✔ " if s.fixed else ""
+        shown = "" if toml.track == track else toml.track
+        lines.append(f"| {shown} | {_link(s.kata, folder)} | {toml.level} | {toml.title} | {toml.minutes} | {mark}{s.state} |")
+        track = toml.track
+    lines.append("")
     lines += [
         "Levels: 1 one clue, one cell · 2 two clues · 3 needs an experiment · 4 several causes or a lookalike · 5 unseen incidents.",
         "",

@@ -59,7 +59,7 @@ def test_the_start_page_links_to_notebooks_and_is_ignored_by_git(toys):
 
 
 def test_jupyterlab_starts_at_the_start_page_or_at_a_notebook(toys, sums):
-    assert any("/lab/tree/.runs/start.md?factory=" in option for option in lab.command(toys, None))
+    assert any("/lab/workspaces/start" in option for option in lab.command(toys, None))
     assert any(option.endswith("/lab/tree/katas/sums/sums.ipynb") for option in lab.command(toys, sums))
 
 
