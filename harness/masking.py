@@ -12,7 +12,7 @@ AT_MOST = 2
 
 
 def whys(kata: Kata, done: Attempt) -> list[str]:
-    """Return what is known of repairs that fail the same checks, nearest first; empty when none is, or nothing was repaired.
+    """Return what is known of repairs that fail the same checks and change most nearly the same cells; empty when nothing is.
 
     A text that holds a word which would give the cause away (proof.toml, giveaways) is not told.
     """
@@ -21,8 +21,11 @@ def whys(kata: Kata, done: Attempt) -> list[str]:
         return []
     failed, changed = {check.name for check in verdict.failed}, set(done.submission.changed)
     proof = load_proof(kata)
-    alike = [(likeness, fix.why) for fix in _masks_failing(kata, proof, failed) if (likeness := _likeness(kata, fix, changed)) > 0]
-    return list(dict.fromkeys(why for _, why in sorted(alike, key=lambda pair: -pair[0]) if why and not _tells(proof, why)))[:AT_MOST]
+    alike = {
+        fix.why: _likeness(kata, fix, changed) for fix in _masks_failing(kata, proof, failed) if fix.why and not _tells(proof, fix.why)
+    }
+    nearest = max(alike.values(), default=0.0)
+    return [why for why, likeness in alike.items() if likeness == nearest > 0][:AT_MOST]
 
 
 def _tells(proof: Proof, why: str) -> bool:

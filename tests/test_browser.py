@@ -140,6 +140,11 @@ def shot(page, name):
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
 
 
+def show(output):
+    """Bring the top of an output to the top of the window."""
+    output.evaluate("element => element.scrollIntoView({block: 'start'})")
+
+
 def test_a_learner_opens_looks_repairs_and_sees_the_verdict_turn_green(lab, page, course):
     path = course / KATA / f"{KATA}.ipynb"
     kata = load_kata(course / KATA)
@@ -162,7 +167,7 @@ def test_a_learner_opens_looks_repairs_and_sees_the_verdict_turn_green(lab, page
     failing.wait_for(timeout=120_000)
     assert "Not fixed" in failing.inner_text()
     assert verdict.locator("svg[role=img]").count() == 1
-    verdict.scroll_into_view_if_needed()
+    show(verdict)
     shot(page, "failing")
 
     fix = read_fix(kata, FIX)
@@ -180,7 +185,7 @@ def test_a_learner_opens_looks_repairs_and_sees_the_verdict_turn_green(lab, page
     assert "Fixed" in passing.inner_text()
     assert verdict.locator("text=Not what you ran").count() == 0
     assert verdict.locator("summary:text-is('Post-mortem')").count() == 1
-    verdict.scroll_into_view_if_needed()
+    show(verdict)
     shot(page, "passing")
     assert re.match(r"rgb\(0, 102, 79\)", passing.evaluate("e => getComputedStyle(e).color"))
 
