@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +17,11 @@ from harness import labbook, matrix, proof, report, scaffold
 from harness.attempt import Attempt, Cancelled, attempt
 from harness.calibrate import calibrate
 from harness.errors import KataError, LabError, SubmissionError
+from harness.examine import Examined
 from harness.forkserver import Kernels
 from harness.kata import Kata, shown
 from harness.notebook import Submission, authored, read_submission, submit
+from harness.premise import PUBLIC_SEED
 from harness.variants import Bench
 from harness.verdict import Judge
 from harness.watch import versions
@@ -36,17 +38,17 @@ def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, as_
     submission = submit(kata, shipped, read_submission(notebook), shown(notebook))
     if submission.as_shipped:
         report.show_page(console, kata, next(cell.source for cell in shipped.cells if cell.cell_type == "markdown"))
-    threading.Thread(target=_load_what_shows, args=(kata,), daemon=True).start()
+    threading.Thread(target=load_what_shows, args=(kata,), daemon=True).start()
     with Judge(kata.folder) as judge:
-        done = _checked(console, kata, submission, kernels, judge, seed, threading.Event())
-    verdict = _keep(kata, done)
+        done = checked(console, kata, submission, kernels, judge, seed, threading.Event())
+    verdict = keep(kata, done)
     report.show_conclusion(console, kata, done)
     if as_json:
         click.echo(verdict)
     return done.exit_code
 
 
-def _load_what_shows(kata: Kata) -> None:
+def load_what_shows(kata: Kata) -> None:
     """Import while the kernel trains what is needed at the end."""
     importlib.import_module("jinja2")
     if kata.toml.curve:
@@ -79,8 +81,8 @@ def _recheck(
     try:
         if isinstance(version, SubmissionError):
             raise version
-        done = _checked(console, kata, version, kernels, judge, seed, stop)
-        _keep(kata, done)
+        done = checked(console, kata, version, kernels, judge, seed, stop)
+        keep(kata, done)
         report.show_conclusion(console, kata, done)
     except Cancelled:
         console.print("saved again: this run was ended", style="dim")
@@ -92,26 +94,41 @@ def _recheck(
         console.print(f"Waiting for you to save {shown(kata.notebook)}; ctrl-C ends.", style="dim", highlight=False)
 
 
-def _checked(
-    console: Console, kata: Kata, submission: Submission, kernels: Kernels, judge: Judge, seed: int | None, stop: threading.Event
+def checked(
+    console: Console,
+    kata: Kata,
+    submission: Submission,
+    kernels: Kernels,
+    judge: Judge,
+    seed: int | None,
+    stop: threading.Event,
+    *,
+    public_seed: int = PUBLIC_SEED,
+    on_examined: Callable[[Examined], None] = lambda examined: None,
 ) -> Attempt:
-    """Show a check while it runs, each night as soon as it is judged."""
+    """Show a check while it runs, each night as soon as it is judged; on_examined is told before it is shown."""
+
+    def show(examined: Examined) -> None:
+        on_examined(examined)
+        report.show_examined(console, examined, public_seed)
+
     report.show_notes(console, submission)
-    with report.live_runs(console, kata.toml.curve) as live:
+    with report.live_runs(console, kata.toml.curve, public_seed) as live:
         return attempt(
             kata,
             submission,
             kernels,
             seed=seed,
+            public_seed=public_seed,
             judge=judge,
             stop=stop,
             on_seeds=live.start,
             on_row=live.row,
-            on_examined=lambda one: report.show_examined(console, one),
+            on_examined=show,
         )
 
 
-def _keep(kata: Kata, done: Attempt) -> str:
+def keep(kata: Kata, done: Attempt) -> str:
     """Write a check's verdict.json, junit.xml, report.html and page of the lab book; return the first."""
     verdict = json.dumps(report.as_json(kata, done), indent=1)
     (done.folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
