@@ -132,6 +132,7 @@ def mend(exam: Exam, kata: Kata) -> bool:
 def reset(exam: Exam, kata: Kata) -> Path | None:
     """Put the exam's notebook back as it was handed out; return where the learner's is kept, None if there was nothing to lose."""
     drawn = exam.of(kata.slug)
+    mend(exam, kata)
     return put_back(exam.notebook(drawn), dumps(exam_copy(kata, drawn)))
 
 
@@ -155,8 +156,8 @@ def _head(drawn: Drawn) -> str:
 def _to_exam(cell_id: str, source: str, drawn: Drawn) -> str:
     if cell_id == "parameters":
         source = source.replace(f"SEED = {PUBLIC_SEED}", f"SEED = {drawn.seed}")
-    for ours, exams in _wordings(drawn):
-        source = source.replace(ours, exams)
+    for ours, theirs in _wordings(drawn):
+        source = source.replace(ours, theirs)
     return source
 
 
@@ -180,7 +181,7 @@ def as_authored(kata: Kata, drawn: Drawn, learner: NotebookNode) -> NotebookNode
         cell_id = cell.get("id")
         if cell_id in own and source == _to_exam(cell_id, own[cell_id], drawn):
             source = own[cell_id]
-        for ours, exams in _wordings(drawn):
-            source = source.replace(exams, ours)
+        for ours, theirs in _wordings(drawn):
+            source = source.replace(theirs, ours)
         cell["source"] = source
     return learner

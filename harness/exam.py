@@ -44,6 +44,8 @@ class Started:
     minutes: int
     seed: int
     """What the draw hangs on: the same seed draws the same katas and nights from the same unseen ones."""
+    tracks: str
+    """Those that were asked for; empty for all."""
     drawn: tuple[Drawn, ...]
     event: Literal["started"] = "started"
 
@@ -196,6 +198,9 @@ class Exam:
         """Whether nothing can be checked any more."""
         return self.finished is not None or self.clock(time) >= self.limit_s
 
+    def has(self, slug: str) -> bool:
+        return slug in {drawn.kata for drawn in self.started.drawn}
+
     def of(self, slug: str) -> Drawn:
         """Return what was drawn of a kata; raises UsageError when it is none of this exam's."""
         for drawn in self.started.drawn:
@@ -283,7 +288,7 @@ def open_exam(time: float) -> Exam | None:
 def refuse_help(slug: str, what: str, time: float) -> None:
     """Raise UsageError when a kata is in an exam that is open: `what` is what has to wait, say "its hints"."""
     exam = open_exam(time)
-    if exam and slug in {drawn.kata for drawn in exam.started.drawn}:
+    if exam and exam.has(slug):
         raise UsageError(
             f"`{slug}` is in exam {exam.number}, which is open: {what} must wait until it is finished. "
             f"Its notebook there: make exam-check KATA={slug}; what is left: make exam; to end it: make exam-finish"

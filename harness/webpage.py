@@ -38,11 +38,8 @@ class Plot:
 
 def write_report(path: Path, kata: Kata, done: Attempt, conclusion: str) -> None:
     """Write an attempt as a page."""
-    import jinja2  # here: what does not write pages does not pay for it
-
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
-    page = template.render(
+    page = render(
+        "report.html.j2",
         kata=kata,
         done=done,
         conclusion=conclusion,
@@ -53,6 +50,14 @@ def write_report(path: Path, kata: Kata, done: Attempt, conclusion: str) -> None
         margin=MARGIN,
     )
     path.write_text(page, encoding="utf-8", errors="replace")  # a learner's message may hold half a character
+
+
+def render(template: str, **values: object) -> str:
+    """Return a page, from a template of this folder."""
+    import jinja2  # here: what does not write pages does not pay for it
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(Path(__file__).with_name(template).read_text(encoding="utf-8")).render(values)
 
 
 def changes(kata: Kata, done: Attempt) -> Iterable[tuple[str, list[str]]]:
