@@ -139,7 +139,7 @@ def closest_mask(kata: Kata, proof: Proof, replayed: Replayed) -> tuple[Fix | No
     if not (page and judged and judged.failed and _code(page)):
         return None, 0
     shipped = {cell.id: cell.source for cell in authored(kata).cells}
-    own = {cell: _new_words(shipped[cell], page.cells[cell]) for cell in _code(page)}
+    own = {cell: _new_words(shipped.get(cell, ""), page.cells[cell]) for cell in _code(page)}
     alike = []
     for fix in proof.fix:
         theirs = {cell: words for cell, words in _fix_words(kata, fix, shipped).items() if cell in own}
