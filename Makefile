@@ -8,10 +8,10 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 
-.PHONY: help list check watch hint reset debrief lab doctor new apply sync prove calibrate bench test lint
+.PHONY: help list check watch hint reset debrief lab doctor exam exam-status exam-lab exam-check exam-pause exam-finish exam-review new apply sync prove calibrate bench test lint
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
 list: $(READY) ## the katas, and what you have done of them
 	@$(LAB) list
@@ -36,6 +36,27 @@ lab: $(READY) ## open JupyterLab at its start page: KATA=lossspike to start at t
 
 doctor: $(READY) ## what works on this machine, what is missing, the remedy
 	@$(LAB) doctor
+
+exam: $(READY) ## an exam: unseen katas, a clock, few checks, no hints; or go on with the open one: TRACKS='a, b', MINUTES=90, SEED=n, SEEN=1
+	@$(LAB) exam $(if $(TRACKS),--tracks "$(TRACKS)") $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(SEEN),--seen)
+
+exam-status: $(READY) ## what is left of the exam: time, checks, where its notebooks lie
+	@$(LAB) exam status
+
+exam-lab: $(READY) ## open JupyterLab on the exam's notebooks: KATA=lossspike to start at one
+	@$(LAB) exam lab $(KATA)
+
+exam-check: $(READY) ## run and judge a notebook of the exam: KATA=lossspike, CONFIDENCE=0.8 for how sure you are that it holds
+	@$(LAB) exam check $(call need,KATA) $(if $(CONFIDENCE),--confidence $(CONFIDENCE))
+
+exam-pause: $(READY) ## stop the exam's clock; make exam goes on
+	@$(LAB) exam pause
+
+exam-finish: $(READY) ## end the exam and show its score card
+	@$(LAB) exam finish
+
+exam-review: $(READY) ## (instructor) write the reviewer's page of an exam: NUMBER=n, or the last
+	@$(LAB) exam review $(NUMBER)
 
 new: $(READY) ## (instructor) start a kata from a commented scaffold: KATA=name-of-the-symptom
 	@$(LAB) new $(call need,KATA)

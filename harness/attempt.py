@@ -42,6 +42,8 @@ class Attempt:
     """Why this machine cannot judge the kata; empty when it can."""
     asked: float
     """When it was asked for, in seconds since 1970."""
+    public_seed: int = PUBLIC_SEED
+    """The night that the learner knows; an exam draws its own."""
 
     @property
     def fixed(self) -> bool:
@@ -55,7 +57,7 @@ class Attempt:
     @property
     def diagnosis(self) -> Diagnosis | None:
         public = self.examined[0]
-        return public.verdict.diagnosis if public.verdict and public.seed == PUBLIC_SEED else None
+        return public.verdict.diagnosis if public.verdict and public.seed == self.public_seed else None
 
     @property
     def check_broke(self) -> bool:
@@ -81,6 +83,7 @@ def attempt(
     kernels: Kernels,
     *,
     seed: int | None,
+    public_seed: int = PUBLIC_SEED,
     judge: Judge | None = None,
     stop: threading.Event | None = None,
     on_seeds: Callable[[Sequence[int]], None] = lambda seeds: None,
@@ -98,7 +101,7 @@ def attempt(
     lent = nullcontext(judge) if judge else Judge(kata.folder)
     # Two at a time: the hidden seeds side by side, or the public one beside the premise.
     with lent as judge, ThreadPoolExecutor(HIDDEN_SEEDS) as pool, Premise(kata, kernels, pool) as premise:
-        rounds = [[seed]] if seed is not None else [[PUBLIC_SEED], _draw_hidden()]
+        rounds = [[seed]] if seed is not None else [[public_seed], _draw_hidden()]
         examined: list[Examined] = []
         for seeds in rounds:
             on_seeds(seeds)
@@ -114,7 +117,7 @@ def attempt(
                 break
         why_not = _why_not_judged(premise, judge, submission, examined)
     attempts_before = len(remembered(kata.slug, "attempt"))
-    done = Attempt(number, folder, submission, tuple(examined), attempts_before, kernels.cage, why_not, asked)
+    done = Attempt(number, folder, submission, tuple(examined), attempts_before, kernels.cage, why_not, asked, public_seed)
     _remember(kata, done)
     return done
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,8 @@ import click
 
 from fixtures.journal import REPOSITORY, runs_folder
 from harness.errors import EnvironmentNotReady, LabError, UsageError
+from harness.exam import open_exam, refuse_help
+from harness.exam_cli import exam
 from harness.forkserver import kernels_for
 from harness.kata import Kata, all_katas, find_kata, listed, load_proof, shown
 
@@ -68,6 +71,7 @@ def main(ctx: click.Context, katas: Path) -> None:
     ctx.obj = katas
 
 
+main.add_command(exam)
 kata_argument = click.argument("name", metavar="KATA")
 
 
@@ -84,6 +88,7 @@ kata_argument = click.argument("name", metavar="KATA")
 def check(katas: Path, name: str, notebook: Path | None, seed: int | None, show: Literal["text", "json", "events"]) -> None:
     """Run a notebook and judge what its training run left behind."""
     kata = find_kata(name, katas)
+    refuse_help(kata.slug, "practice checks", time.time())
     with kernels_for([kata]) as kernels:
         from harness import commands
 
@@ -98,6 +103,7 @@ def check(katas: Path, name: str, notebook: Path | None, seed: int | None, show:
 def watch(katas: Path, name: str, notebook: Path | None, seed: int | None) -> None:
     """Check a notebook whenever it is saved; a save during a run ends that run."""
     kata = find_kata(name, katas)
+    refuse_help(kata.slug, "practice checks", time.time())
     with kernels_for([kata]) as kernels:
         from harness import commands
 
@@ -126,7 +132,9 @@ def hint(katas: Path, name: str, level: int | None) -> None:
 
     from harness.desk import next_hint
 
-    found = next_hint(find_kata(name, katas), level)
+    kata = find_kata(name, katas)
+    refuse_help(kata.slug, "hints", time.time())
+    found = next_hint(kata, level)
     console = Console()
     console.print(f"[bold]hint {found.level} of {found.of}[/]")
     console.print(Markdown(found.text))
@@ -142,19 +150,24 @@ def debrief(katas: Path, name: str, give_up: bool) -> None:
 
     from harness import desk, report
 
-    report.show_debrief(Console(), desk.debrief(find_kata(name, katas), give_up=give_up))
+    kata = find_kata(name, katas)
+    refuse_help(kata.slug, "the debrief", time.time())
+    report.show_debrief(Console(), desk.debrief(kata, give_up=give_up))
 
 
 @main.command()
 @kata_argument
 @click.pass_obj
 def reset(katas: Path, name: str) -> None:
-    """Put the shipped notebook back; yours is kept beside it under another name."""
-    from harness import scaffold
+    """Put the shipped notebook back; yours is kept beside it under another name. During an exam, that of a kata of the exam's."""
+    from harness import draw, scaffold
 
-    kata = find_kata(name, katas)
-    backup = scaffold.reset(kata)
-    click.echo(f"{shown(kata.notebook)} is as shipped." + (f" Your notebook is kept as {shown(backup)}" if backup else ""))
+    kata, sat = find_kata(name, katas), open_exam(time.time())
+    if sat and sat.has(kata.slug):
+        notebook, backup = sat.notebook(sat.of(kata.slug)), draw.reset(sat, kata)
+    else:
+        notebook, backup = kata.notebook, scaffold.reset(kata)
+    click.echo(f"{shown(notebook)} is as shipped." + (f" Your notebook is kept as {shown(backup)}" if backup else ""))
 
 
 @main.command()
@@ -173,6 +186,7 @@ def apply(katas: Path, name: str, fix: str, output: Path) -> None:
     from harness.notebook import apply_fix, dumps, for_learners, read_fix
 
     kata = find_kata(name, katas)
+    refuse_help(kata.slug, "known repairs", time.time())
     known = [f.name for f in load_proof(kata).fix]
     if fix not in known:
         raise UsageError(f"{kata.slug} has no fix `{fix}`; it has {listed(known)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -19,10 +19,12 @@ from harness.attempt import Attempt, Cancelled, attempt
 from harness.calibrate import calibrate
 from harness.errors import KataError, LabError, SubmissionError
 from harness.events import Events, tell
+from harness.examine import Examined
 from harness.forkserver import Kernels
 from harness.kata import Kata, shown
 from harness.lab import refresh_start_page
 from harness.notebook import Submission, authored, read_submission, submit
+from harness.premise import PUBLIC_SEED
 from harness.variants import Bench
 from harness.verdict import Judge
 from harness.watch import versions
@@ -41,7 +43,7 @@ def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, sho
     submission = submit(kata, shipped, read_submission(notebook), shown(notebook))
     if submission.as_shipped:
         report.show_page(console, kata, next(cell.source for cell in shipped.cells if cell.cell_type == "markdown"))
-    threading.Thread(target=_load_what_shows, args=(kata,), daemon=True).start()
+    threading.Thread(target=load_what_shows, args=(kata,), daemon=True).start()
     with Judge(kata.folder) as judge:
         if show == "events":
             follow = Events(kata.toml.curve)
@@ -49,9 +51,9 @@ def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, sho
                 kata, submission, kernels, seed=seed, judge=judge, on_seeds=follow.start, on_row=follow.row, on_examined=follow.examined
             )
         else:
-            done = _checked(console, kata, submission, kernels, judge, seed, threading.Event())
+            done = checked(console, kata, submission, kernels, judge, seed, threading.Event())
     whys = masking.whys(kata, done)
-    verdict = _keep(kata, done, whys)
+    verdict = keep(kata, done, whys)
     report.show_conclusion(console, kata, done, whys)
     if show == "json":
         click.echo(verdict)
@@ -61,7 +63,7 @@ def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, sho
     return done.exit_code
 
 
-def _load_what_shows(kata: Kata) -> None:
+def load_what_shows(kata: Kata) -> None:
     """Import while the kernel trains what is needed at the end."""
     importlib.import_module("jinja2")
     importlib.import_module("markdown_it")
@@ -95,9 +97,9 @@ def _recheck(
     try:
         if isinstance(version, SubmissionError):
             raise version
-        done = _checked(console, kata, version, kernels, judge, seed, stop)
+        done = checked(console, kata, version, kernels, judge, seed, stop)
         whys = masking.whys(kata, done)
-        _keep(kata, done, whys)
+        keep(kata, done, whys)
         report.show_conclusion(console, kata, done, whys)
     except Cancelled:
         console.print("saved again: this run was ended", style="dim")
@@ -109,26 +111,41 @@ def _recheck(
         console.print(f"Waiting for you to save {shown(kata.notebook)}; ctrl-C ends.", style="dim", highlight=False)
 
 
-def _checked(
-    console: Console, kata: Kata, submission: Submission, kernels: Kernels, judge: Judge, seed: int | None, stop: threading.Event
+def checked(
+    console: Console,
+    kata: Kata,
+    submission: Submission,
+    kernels: Kernels,
+    judge: Judge,
+    seed: int | None,
+    stop: threading.Event,
+    *,
+    public_seed: int = PUBLIC_SEED,
+    on_examined: Callable[[Examined], None] = lambda examined: None,
 ) -> Attempt:
-    """Show a check while it runs, each night as soon as it is judged."""
+    """Show a check while it runs, each night as soon as it is judged; on_examined is told before it is shown."""
+
+    def show(examined: Examined) -> None:
+        on_examined(examined)
+        report.show_examined(console, examined, public_seed)
+
     report.show_notes(console, submission)
-    with report.live_runs(console, kata.toml.curve) as live:
+    with report.live_runs(console, kata.toml.curve, public_seed) as live:
         return attempt(
             kata,
             submission,
             kernels,
             seed=seed,
+            public_seed=public_seed,
             judge=judge,
             stop=stop,
             on_seeds=live.start,
             on_row=live.row,
-            on_examined=lambda one: report.show_examined(console, one),
+            on_examined=show,
         )
 
 
-def _keep(kata: Kata, done: Attempt, whys: Sequence[str]) -> str:
+def keep(kata: Kata, done: Attempt, whys: Sequence[str] = ()) -> str:
     """Write what a check leaves: verdict.json and .html, junit.xml, report.html, its page of the lab book; return the first."""
     verdict = json.dumps(report.as_json(kata, done), indent=1)
     (done.folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nbformat import NotebookNode
 from pydantic import TypeAdapter
 
 from fixtures.journal import runs_folder
@@ -19,6 +20,8 @@ from harness.notebook import authored, diffs, sources
 from harness.webpage import Plot, plot
 
 FILE = "labbook.json"
+HYPOTHESIS_CELL = "hypothesis"
+"""The kata's own cell that asks for one."""
 HYPOTHESIS = re.compile(r"^[\W_]*hypothes[ie]s\b", re.IGNORECASE)
 """How a Markdown cell begins that is a hypothesis: `Hypothesis: …`, in bold or as a heading if one likes."""
 MAX_FIELD_CHARS = 300
@@ -33,7 +36,7 @@ class Page:
     """When it was asked for, in seconds since 1970."""
     seeds: tuple[int, ...]
     hypotheses: tuple[str, ...]
-    """Markdown cells of the learner's that begin with the word."""
+    """What was written into the kata's own cell `hypothesis`, and Markdown cells of the learner's that begin with the word."""
     looked: tuple[str, ...]
     """Code cells that the learner added."""
     cells: dict[str, str]
@@ -75,7 +78,7 @@ def _page(kata: Kata, done: Attempt) -> Page:
         run=done.number,
         time=done.asked,
         seeds=tuple(e.seed for e in done.examined),
-        hypotheses=tuple(cell.source for cell in added if cell.cell_type == "markdown" and HYPOTHESIS.match(cell.source)),
+        hypotheses=_hypotheses(done, added),
         looked=tuple(cell.source for cell in added if cell.cell_type == "code"),
         cells={cell.id: cell.source for cell in learner if cell.id in shipped and cell.source != shipped[cell.id]},
         diagnosis=_form(done),
@@ -88,6 +91,12 @@ def _page(kata: Kata, done: Attempt) -> Page:
         as_shipped=done.submission.as_shipped,
         plot=plot(kata, done.decisive),
     )
+
+
+def _hypotheses(done: Attempt, added: Sequence[NotebookNode]) -> tuple[str, ...]:
+    asked_for = done.submission.written.get(HYPOTHESIS_CELL)
+    own = [cell.source for cell in added if cell.cell_type == "markdown" and HYPOTHESIS.match(cell.source)]
+    return (*([asked_for] if asked_for else []), *own)
 
 
 def _form(done: Attempt) -> dict[str, Any]:

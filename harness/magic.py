@@ -28,7 +28,7 @@ from harness import desk
 from harness.errors import LabError, SubmissionError
 from harness.kata import Kata, all_katas, load_kata
 from harness.notebook import authored, diffs, read_submission, sources, submit
-from harness.webpage import as_html, templates
+from harness.webpage import as_html, render
 
 WORDS = ("check", "hint", "diff", "progress", "debrief")
 USAGE = """%kata check [SEED]      run and judge the saved notebook; a seed: that night only
@@ -138,8 +138,7 @@ def _in_notebook(shell: InteractiveShell) -> bool:
 
 
 def _show(template: str, **values: Any) -> None:
-    page = templates().get_template(template).render(**values)
-    display(HTML(page))
+    display(HTML(render(template, **values)))
 
 
 class _View:

@@ -7,7 +7,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
@@ -38,6 +38,8 @@ class Submission:
     """Cells that the learner added."""
     notes: tuple[str, ...]
     """What was restored, for the learner to read."""
+    written: Mapping[str, str] = field(default_factory=dict)
+    """What the learner wrote into the kata's own Markdown cells: cell id → the lines that are not the kata's."""
 
     @property
     def as_shipped(self) -> bool:
@@ -145,6 +147,7 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
     """
     sources = {cell.id: cell for cell in shipped.cells}
     merged, notes = [copy.deepcopy(cell) for cell in shipped.cells], []
+    written: dict[str, str] = {}
     for cell_id in kata.toml.cells.editable:
         _require_one(kata, cell_id, learner, name)
     place = 0
@@ -159,7 +162,10 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
             place = next(i for i, c in enumerate(merged) if c.id == cell_id) + 1
             if cell_id in kata.toml.cells.editable:
                 merged[place - 1].source = source
-            elif source != sources[cell_id].source and sources[cell_id].cell_type == "code":
+            elif sources[cell_id].cell_type == "markdown":
+                own = sources[cell_id].source.splitlines()
+                written[cell_id] = "\n".join(line for line in source.splitlines() if line.strip() and line not in own)
+            elif source != sources[cell_id].source:
                 notes.append(f"cell `{cell_id}` ({_ordinal(position)}) is not editable: its shipped content was run")
         elif source.strip():
             merged.insert(place, _added(cell, source, added))
@@ -170,7 +176,7 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
     notebook = copy.deepcopy(shipped)
     notebook.cells = merged
     changed = tuple(c.id for c in merged if c.id in sources and c.source != sources[c.id].source)
-    return Submission(notebook, changed, added, tuple(notes))
+    return Submission(notebook, changed, added, tuple(notes), {cell: text for cell, text in written.items() if text})
 
 
 def _only_magic(cell: NotebookNode) -> bool:

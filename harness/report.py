@@ -46,13 +46,18 @@ def show_notes(console: Console, submission: Submission) -> None:
         console.print(f"note: {note}", style="yellow")
 
 
-def show_conclusion(console: Console, kata: Kata, done: Attempt, whys: Sequence[str] = ()) -> None:
-    """Print the end of a check, after its nights: the curve, the diagnosis, why a repair like it only hides, what to do next."""
-    if curve := _curve(kata, done.decisive):
+def show_outcome(console: Console, kata: Kata, done: Attempt, *, fields_named: bool) -> None:
+    """Print what a check found, and nothing that helps: the curve, how much of the diagnosis is right, the verdict in one line."""
+    if curve := _curve(kata, done):
         console.print(curve)
     if done.diagnosis:
-        console.print(diagnosis(done))
+        console.print(_diagnosis(done.diagnosis, fields_named))
     console.print(conclusion(kata, done))
+
+
+def show_conclusion(console: Console, kata: Kata, done: Attempt, whys: Sequence[str] = ()) -> None:
+    """Print the end of a check, after its nights: the curve, the diagnosis, why a repair like it only hides, what to do next."""
+    show_outcome(console, kata, done, fields_named=_fields_named(done))
     if whys:
         console.print(_whys(whys))
     console.print()
@@ -67,14 +72,14 @@ def may_read_on(done: Attempt) -> bool:
     return done.fixed and len(done.examined) > 1
 
 
-def _night(seed: int) -> str:
-    return f"public night (seed {seed})" if seed == PUBLIC_SEED else f"night {seed}"
+def _night(seed: int, public_seed: int) -> str:
+    return f"public night (seed {seed})" if seed == public_seed else f"night {seed}"
 
 
-def show_examined(console: Console, examined: Examined) -> None:
+def show_examined(console: Console, examined: Examined, public_seed: int = PUBLIC_SEED) -> None:
     """Print the verdict on one night: its checks with their evidence."""
     execution, verdict = examined.execution, examined.verdict
-    console.print(f"\n[bold]{_night(examined.seed)}[/]  ran {execution.elapsed_s:.1f} s")
+    console.print(f"\n[bold]{_night(examined.seed, public_seed)}[/]  ran {execution.elapsed_s:.1f} s")
     if verdict is None:
         # A message that names the line names the cell too.
         where = f" in cell `{execution.cell}`" if execution.cell and ", in cell `" not in execution.message else ""
@@ -100,8 +105,9 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
-def _curve(kata: Kata, examined: Examined) -> str | None:
+def _curve(kata: Kata, done: Attempt) -> str | None:
     """Draw the kata's curve over the steps; None when the run has no such column."""
+    examined = done.decisive
     points = Reported(examined.execution.evidence).curve(kata.toml.curve)
     if len(points) < 2:
         return None
@@ -110,7 +116,7 @@ def _curve(kata: Kata, examined: Examined) -> str | None:
     plot = uniplot.plot_to_string(
         [value for _, value in points],
         [step for step, _ in points],
-        title=f"{kata.toml.curve} over steps, {_night(examined.seed)}",
+        title=f"{kata.toml.curve} over steps, {_night(examined.seed, done.public_seed)}",
         lines=True,
         width=72,
         height=11,
@@ -123,19 +129,23 @@ def _whys(whys: Sequence[str]) -> Text:
     return Text("\n".join(["Repairs are known that fail just these checks. Why they hide the symptom:", *(f"  - {why}" for why in whys)]))
 
 
+def _fields_named(done: Attempt) -> bool:
+    return done.attempts_before >= WRONG_FIELDS_SHOWN_AFTER
+
+
 def diagnosis(done: Attempt) -> Text:
     """Return how much of the diagnosis is right, in one line; empty for a kata that asks for none."""
-    return _diagnosis(done.diagnosis, done.attempts_before) if done.diagnosis else Text()
+    return _diagnosis(done.diagnosis, _fields_named(done)) if done.diagnosis else Text()
 
 
-def _diagnosis(diagnosis: Diagnosis, attempts_before: int) -> Text:
+def _diagnosis(diagnosis: Diagnosis, fields_named: bool) -> Text:
     total = len(diagnosis.right) + len(diagnosis.wrong)
     if not diagnosis.wrong:
         return Text(f"diagnosed: {total} of {total} fields of your diagnosis are right", "green")
     if diagnosis.blank:
         return Text("diagnosis: not filled in yet", "yellow")
     line = f"diagnosis: {len(diagnosis.right)} of {total} fields are right"
-    if attempts_before >= WRONG_FIELDS_SHOWN_AFTER:
+    if fields_named:
         line += f"; not {listed(diagnosis.wrong)}"
     return Text(line, "yellow")
 
@@ -157,7 +167,7 @@ def conclusion(kata: Kata, done: Attempt) -> Text:
     decisive = done.decisive
     failed = len(decisive.verdict.failed) if decisive.verdict else 0
     what = f"{failed} of {len(decisive.verdict.checks)} checks fail" if decisive.verdict else "the notebook did not run to its end"
-    if decisive.seed != PUBLIC_SEED and len(done.examined) > 1:
+    if decisive.seed != done.public_seed and len(done.examined) > 1:
         return Text(
             f"Passes on the public night, and {what} on night {decisive.seed}: the same failure, in a world that your repair had not met.",
             "bold red",
@@ -266,15 +276,15 @@ def _clock(seconds: float | None) -> str:
 class LiveRuns:
     """What runs now: a line a seed, fed from the telemetry."""
 
-    def __init__(self, progress: Progress, curve: str) -> None:
-        self._progress, self._curve = progress, curve
+    def __init__(self, progress: Progress, curve: str, public_seed: int) -> None:
+        self._progress, self._curve, self._public_seed = progress, curve, public_seed
         self._tasks: dict[int, TaskID] = {}
 
     def start(self, seeds: Sequence[int]) -> None:
         """Add a line for each seed that starts to run."""
         for task in self._tasks.values():
             self._progress.update(task, visible=False)
-        self._tasks = {seed: self._progress.add_task(_night(seed), total=None, what="running") for seed in seeds}
+        self._tasks = {seed: self._progress.add_task(_night(seed, self._public_seed), total=None, what="running") for seed in seeds}
 
     def row(self, seed: int, row: TelemetryRow) -> None:
         """Take a telemetry row of a seed's run."""
@@ -290,13 +300,13 @@ class LiveRuns:
 
 
 @contextmanager
-def live_runs(console: Console, curve: str) -> Iterator[LiveRuns]:
+def live_runs(console: Console, curve: str, public_seed: int = PUBLIC_SEED) -> Iterator[LiveRuns]:
     """Show running seeds with step, the kata's curve and time left until the block ends."""
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[what]}"), TimeElapsedColumn()]
     with Progress(
         *columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        yield LiveRuns(progress, curve)
+        yield LiveRuns(progress, curve, public_seed)
 
 
 def findings(found: Sequence[Finding]) -> RenderableType:

@@ -60,15 +60,19 @@ def sync(kata: Kata) -> Path | None:
 
 def reset(kata: Kata) -> Path | None:
     """Put the shipped notebook back; return where the learner's was backed up, None if there was nothing to lose."""
-    text = dumps(for_learners(kata))
-    if not kata.notebook.exists():
-        kata.notebook.write_text(text, encoding="utf-8")
+    return put_back(kata.notebook, dumps(for_learners(kata)))
+
+
+def put_back(notebook: Path, text: str) -> Path | None:
+    """Write a notebook as it was handed out; return where what lay there was backed up, None if there was nothing to lose."""
+    if not notebook.exists():
+        notebook.write_text(text, encoding="utf-8")
         return None
-    if kata.notebook.read_text(encoding="utf-8", errors="replace") == text:
+    if notebook.read_text(encoding="utf-8", errors="replace") == text:
         return None
-    backup = _free_name(kata.notebook)
-    shutil.copy2(kata.notebook, backup)
-    kata.notebook.write_text(text, encoding="utf-8")
+    backup = _free_name(notebook)
+    shutil.copy2(notebook, backup)
+    notebook.write_text(text, encoding="utf-8")
     return backup
 
 

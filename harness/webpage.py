@@ -24,9 +24,9 @@ from harness.notebook import authored, diffs, sources
 class Plot:
     """Points of a plot, in its pixels, and what its axes say."""
 
-    width: ClassVar = 760
-    height: ClassVar = 260
-    margin: ClassVar = 40
+    width: ClassVar[int] = 760
+    height: ClassVar[int] = 260
+    margin: ClassVar[int] = 40
     yours: str
     broken: str
     healthy: str
@@ -58,29 +58,27 @@ def write_fragment(path: Path, kata: Kata, done: Attempt, words: Words) -> None:
 
 
 def _write(path: Path, template: str, kata: Kata, done: Attempt, words: Words) -> None:
-    page = (
-        templates()
-        .get_template(template)
-        .render(
-            kata=kata,
-            done=done,
-            conclusion=words.conclusion,
-            diagnosis=words.diagnosis,
-            whys=words.whys,
-            postmortem=as_html(words.postmortem),
-            plot=plot(kata, done.decisive),
-            changes=diffs(sources(authored(kata)), sources(done.submission.notebook)),
-        )
+    page = render(
+        template,
+        kata=kata,
+        done=done,
+        conclusion=words.conclusion,
+        diagnosis=words.diagnosis,
+        whys=words.whys,
+        postmortem=as_html(words.postmortem),
+        plot=plot(kata, done.decisive),
+        changes=diffs(sources(authored(kata)), sources(done.submission.notebook)),
     )
     path.write_text(page, encoding="utf-8", errors="replace")  # a learner's message may hold half a character
 
 
-def templates() -> Any:
-    """Return the harness's page templates: what is put into them is text, never markup."""
+def render(template: str, **values: object) -> str:
+    """Return a page, from a template of this folder: what is put into it is text, never markup."""
     import jinja2  # here: what does not write pages does not pay for it
 
     folder = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template(template).render(values)
 
 
 def as_html(markdown: str) -> str:

@@ -39,6 +39,17 @@ def test_a_page_tells_hypothesis_evidence_edit_and_verdict(keep, sums):
     assert page.plot
 
 
+def test_what_the_katas_own_hypothesis_cell_was_filled_with_is_kept(sums, kernels):
+    source = sums.meta / "notebook.py"
+    source.write_text(source.read_text() + '\n# %% [markdown] id="hypothesis"\n# Before you look:\n#\n# - My hypothesis:\n')
+    learner = authored(sums)
+    learner.cells[-1].source = learner.cells[-1].source.replace("hypothesis:", "hypothesis: one reading is too large")
+
+    done = attempt(sums, submit(sums, authored(sums), learner, "x.ipynb"), kernels, seed=0)
+
+    assert labbook.read(labbook.write(sums, done).parent).hypotheses == ("- My hypothesis: one reading is too large",)
+
+
 def test_a_filled_form_is_a_hypothesis_with_right_and_wrong_fields(keep):
     page = keep(diagnosis='import json\nopen("diagnosis.json", "w").write(json.dumps({"cause": "gremlins", "first_step": None}))')
 

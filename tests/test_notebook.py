@@ -113,6 +113,15 @@ def test_added_cells_stay_after_their_predecessor(sums, shipped, learner):
     assert [c.source for c in taken.notebook.cells][3] == "print(total)"
 
 
+def test_what_is_written_into_the_katas_own_text_is_kept_beside_the_notebook(sums, shipped, learner):
+    cell(learner, "page").source += "\n- My hypothesis: the sensor"
+
+    submission = take(sums, shipped, learner)
+
+    assert submission.written == {"page": "- My hypothesis: the sensor"}
+    assert submission.as_shipped and not submission.notes
+
+
 def test_windows_line_ends_are_no_edit(sums, shipped, learner):
     for c in learner.cells:
         c.source = c.source.replace("\n", "\r\n")

@@ -1,0 +1,191 @@
+"""An exam as a page: the score card, for whoever sat it; for the reviewer also every check again, and what to ask about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from harness import labbook
+from harness.kata import Kata, load_proof
+from harness.prompts import Prompt, prompts
+from harness.scorecard import DEFINITIONS, KataScore, Replayed, ScoreCard, clock
+from harness.webpage import Plot, render
+
+ROW, LEFT, RIGHT = 34, 130, 40
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One check on the line of its kata."""
+
+    x: float
+    label: str
+    shape: str
+    """held, failed or unjudged: told apart by form."""
+
+
+@dataclass(frozen=True)
+class Line:
+    kata: str
+    y: float
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    lines: tuple[Line, ...]
+    pauses: tuple[tuple[float, str], ...]
+    ticks: tuple[tuple[float, str], ...]
+    end: float
+    height: float
+    summary: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One check, as the reviewer sees it."""
+
+    number: int
+    heading: str
+    held: bool
+    confidence: str
+    hypotheses: tuple[str, ...]
+    hypothesis_is_new: bool
+    diagnosis: list[tuple[str, str, str]]
+    """Field, what was given, right or wrong."""
+    looked: tuple[str, ...]
+    """Cells that were added since the check before."""
+    edits: list[tuple[str, list[str]]]
+    evidence: list[tuple[str, str]]
+    plot: Plot | None
+    decided_by: int | None
+    lost: bool
+    """Its page of the lab book is not there."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One kata, as the reviewer sees it."""
+
+    score: KataScore
+    goal: str
+    prompts: list[Prompt]
+    steps: list[Step]
+
+
+def write_card(card: ScoreCard) -> Path:
+    """Write the score card of an exam."""
+    return _write(card, "card.html", [])
+
+
+def write_review(card: ScoreCard, katas: Mapping[str, Kata]) -> Path:
+    """Write the reviewer's page of an exam: it holds what the katas are about, and must not be seen before the exam's end."""
+    return _write(card, "review.html", [_section(card, katas[kata.slug], kata) for kata in card.katas])
+
+
+def _write(card: ScoreCard, name: str, sections: list[Section]) -> Path:
+    page = render(
+        "exam.html.j2",
+        card=card,
+        sections=sections,
+        timeline=_timeline(card),
+        definitions=DEFINITIONS,
+        clock=clock,
+        started=f"{datetime.fromtimestamp(card.exam.started.time):%Y-%m-%d %H:%M}",
+        width=Plot.width,
+        height=Plot.height,
+        margin=Plot.margin,
+        left=LEFT,
+        right=RIGHT,
+    )
+    path = card.exam.folder / name
+    path.write_text(page, encoding="utf-8", errors="replace")  # what a learner wrote may hold half a character
+    return path
+
+
+def _section(card: ScoreCard, kata: Kata, score: KataScore) -> Section:
+    proof = load_proof(kata)
+    before: list[labbook.Page | None] = [None]
+    for replayed in score.replay:
+        before.append(replayed.page or before[-1])
+    steps = [_step(kata, replayed, earlier) for replayed, earlier in zip(score.replay, before, strict=False)]
+    return Section(score, proof.goal, prompts(card.exam, kata, proof, score), steps)
+
+
+def _step(kata: Kata, replayed: Replayed, before: labbook.Page | None) -> Step:
+    check, page, judged = replayed.check, replayed.page, replayed.judged
+    return Step(
+        check.number,
+        f"Check {check.number} at {clock(check.at_s)}: {outcome(replayed)}",
+        check.fixed,
+        "not given" if check.confidence is None else f"{check.confidence:g}",
+        page.hypotheses if page else (),
+        bool(page and page.hypotheses and page.hypotheses != (before.hypotheses if before else ())),
+        [
+            (name, value, "right" if name in page.right else "wrong" if name in page.wrong else "not judged")
+            for name, value in page.diagnosis.items()
+        ]
+        if page
+        else [],
+        tuple(cell for cell in page.looked if not before or cell not in before.looked) if page else (),
+        labbook.edits(kata, page, before) if page else [],
+        _evidence(page) if page else [],
+        page.plot if page else None,
+        judged.decided_by if judged else None,
+        judged is not None and page is None,
+    )
+
+
+def _evidence(page: labbook.Page) -> list[tuple[str, str]]:
+    if page.fixed:
+        return []
+    claims = page.failed or ("The notebook runs to its end.",)
+    return list(zip(claims, page.evidence, strict=False))
+
+
+def outcome(replayed: Replayed) -> str:
+    """Return in a few words what a check came to."""
+    judged, told = replayed.judged, replayed.check.told
+    if judged is None:
+        return "broken off" + (", after a verdict was shown: it counts" if told else ", before a verdict was shown: it does not count")
+    if judged.fixed:
+        return "holds on all nights"
+    if not replayed.check.counted:
+        return "could not be judged: it does not count"
+    hidden = len(told) > 1
+    where = f"passes on the exam's night, fails on night {judged.decided_by}" if hidden else "fails on the exam's night"
+    return where + (f" ({len(judged.failed)} of its checks)" if judged.failed else " (it did not run to its end)")
+
+
+def _timeline(card: ScoreCard) -> Timeline:
+    limit = card.exam.limit_s
+    scale = (Plot.width - LEFT - RIGHT) / limit
+
+    def x(seconds: float) -> float:
+        return round(LEFT + seconds * scale, 1)
+
+    lines = tuple(
+        Line(kata.slug, ROW * (row + 1), tuple(Mark(x(r.check.at_s), str(r.check.number), _shape(r)) for r in kata.replay))
+        for row, kata in enumerate(card.katas)
+    )
+    pace = max(1, round(card.exam.started.minutes / 6 / 5) * 5)
+    return Timeline(
+        lines,
+        tuple((x(at), f"pause of {clock(length)}") for at, length in card.pauses),
+        tuple((x(60 * minute), str(minute)) for minute in range(0, card.exam.started.minutes + 1, pace)),
+        x(card.used_s),
+        ROW * (len(lines) + 1) + 34,
+        "; ".join(
+            f"{kata.slug}: "
+            + (", ".join(f"check {r.check.number} at {clock(r.check.at_s)} {outcome(r)}" for r in kata.replay) or "no check")
+            for kata in card.katas
+        ),
+    )
+
+
+def _shape(replayed: Replayed) -> str:
+    if replayed.check.fixed:
+        return "held"
+    return "failed" if replayed.check.counted else "unjudged"
