@@ -90,33 +90,31 @@ def _again(exam: Exam) -> Exam:
     return now
 
 
-def show_left(console: Console, exam: Exam, now: float) -> None:
+def show_left(console: Console, exam: Exam, katas: Path, now: float) -> None:
     """Print what is left of an exam: the time, the checks, where the notebooks lie."""
     left = clock(exam.limit_s - exam.clock(now))
     console.print(
         f"exam {exam.number}: {left} left of {exam.started.minutes}:00{', paused' if exam.paused else ''}", style="bold", highlight=False
     )
     table = Table(box=None, header_style="dim")
-    for heading in ("track", "level", "minutes", "checks left", "", "notebook"):
+    for heading in ("kata", "what you see", "track", "level", "minutes", "checks left", ""):
         table.add_column(heading)
     for one in exam.started.drawn:
         fixed = any(check.fixed for check in exam.checks(one.kata))
-        table.add_row(
-            one.track,
-            str(one.level),
-            str(one.minutes),
-            f"{one.checks - exam.used(one)} of {one.checks}",
-            Text("fixed", "green") if fixed else "",
-            Text(shown(exam.notebook(one)), overflow="fold"),
-        )
+        title = find_kata(one.kata, katas).toml.title
+        left_of = f"{one.checks - exam.used(one)} of {one.checks}"
+        table.add_row(one.kata, title, one.track, str(one.level), str(one.minutes), left_of, Text("fixed", "green") if fixed else "")
     console.print(table)
-    first = exam.started.drawn[0].kata
-    console.print("  open them:  make exam-lab     or any editor for notebooks", highlight=False)
-    console.print(
-        f"  check one:  make exam-check KATA={first} CONFIDENCE=0.8    (how sure you are, 0 to 1, that it holds on unseen nights)",
-        highlight=False,
+    kata = exam.started.drawn[0].kata
+    lines = (
+        f"  open them:       make exam-lab   or any editor: {shown(exam.desk)}/KATA/KATA.ipynb",
+        f"  check one:       make exam-check KATA={kata} CONFIDENCE=0.8",
+        "                   (0 to 1: how sure you are that it holds on unseen nights)",
+        "  stop the clock:  make exam-pause",
+        "  end it:          make exam-finish",
     )
-    console.print("  stop the clock:  make exam-pause     end it:  make exam-finish", highlight=False)
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence: float | None, now: Clock) -> int:
@@ -148,7 +146,11 @@ def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence:
 
 
 def _judged(drawn: Drawn, number: int, done: Attempt, time: float) -> Judged:
-    verdict, diagnosis = done.decisive.verdict, done.diagnosis
+    verdict, form = done.decisive.verdict, done.diagnosis
+    right, wrong = (form.right, form.wrong) if form else ((), ())
+    if form and form.blank:
+        # Where nothing is to be named, an empty field is right; that is no merit of an empty form.
+        right, wrong = (), (*right, *wrong)
     return Judged(
         time,
         drawn.kata,
@@ -158,8 +160,8 @@ def _judged(drawn: Drawn, number: int, done: Attempt, time: float) -> Judged:
         done.fixed,
         tuple(check.name for check in verdict.failed) if verdict else (),
         done.decisive.seed,
-        diagnosis.right if diagnosis else (),
-        diagnosis.wrong if diagnosis else (),
+        right,
+        wrong,
     )
 
 
@@ -180,7 +182,7 @@ def _show_after(console: Console, exam: Exam, drawn: Drawn, done: Attempt, confi
 
 def show_card(console: Console, card: ScoreCard) -> None:
     """Print a score card."""
-    pauses = f", {len(card.pauses)} pauses of {clock(sum(length for _, length in card.pauses))} in all" if card.pauses else ", no pause"
+    pauses = f"; pauses: {len(card.pauses)}, {clock(sum(length for _, length in card.pauses))} in all" if card.pauses else ", no pause"
     console.print(
         f"\nExam {card.exam.number}: {clock(card.used_s)} used of {card.exam.started.minutes}:00{pauses}", style="bold", highlight=False
     )
@@ -189,7 +191,7 @@ def show_card(console: Console, card: ScoreCard) -> None:
         table.add_column(heading)
     for kata in card.katas:
         right, wrong = kata.diagnosis
-        fixed = Text(f"at {clock(kata.fixed_s, kata.turned_s)}", "green") if kata.fixed else Text("no", "red")
+        fixed = Text(clock(kata.fixed_s, kata.turned_s), "green") if kata.fixed else Text("no", "red")
         fields = f"{len(right)} of {len(right) + len(wrong)} fields" if right or wrong else "not judged"
         evidence, hypothesis = clock(kata.first_evidence_s, kata.turned_s), clock(kata.first_hypothesis_s, kata.turned_s)
         table.add_row(kata.slug, fixed, fields, evidence, hypothesis, f"{kata.used} of {kata.drawn.checks}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ from harness.scorecard import DEFINITIONS, KataScore, Replayed, ScoreCard, clock
 from harness.webpage import HEIGHT, MARGIN, WIDTH, Plot, render
 
 ROW, LEFT, RIGHT = 34, 130, 40
+MARK = 20
+"""Room that a mark takes."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Step:
 
     number: int
     heading: str
-    held: bool
+    nights: list[tuple[int, bool]]
+    """Each night that was judged, and whether the repair held there."""
     confidence: str
     hypotheses: tuple[str, ...]
     hypothesis_is_new: bool
@@ -71,6 +74,7 @@ class Section:
 
     score: KataScore
     goal: str
+    curve: str
     prompts: list[Prompt]
     steps: list[Step]
 
@@ -111,7 +115,7 @@ def _section(card: ScoreCard, kata: Kata, score: KataScore) -> Section:
     for replayed in score.replay:
         before.append(replayed.page or before[-1])
     steps = [_step(kata, replayed, earlier) for replayed, earlier in zip(score.replay, before, strict=False)]
-    return Section(score, proof.goal, prompts(card.exam, kata, proof, score), steps)
+    return Section(score, proof.goal, kata.toml.curve, prompts(card.exam, kata, proof, score), steps)
 
 
 def _step(kata: Kata, replayed: Replayed, before: labbook.Page | None) -> Step:
@@ -119,7 +123,7 @@ def _step(kata: Kata, replayed: Replayed, before: labbook.Page | None) -> Step:
     return Step(
         check.number,
         f"Check {check.number} at {clock(check.at_s)}: {outcome(replayed)}",
-        check.fixed,
+        [(told.seed, told.fixed) for told in check.told],
         "not given" if check.confidence is None else f"{check.confidence:g}",
         page.hypotheses if page else (),
         bool(page and page.hypotheses and page.hypotheses != (before.hypotheses if before else ())),
@@ -166,10 +170,7 @@ def _timeline(card: ScoreCard) -> Timeline:
     def x(seconds: float) -> float:
         return round(LEFT + seconds * scale, 1)
 
-    lines = tuple(
-        Line(kata.slug, ROW * (row + 1), tuple(Mark(x(r.check.at_s), str(r.check.number), _shape(r)) for r in kata.replay))
-        for row, kata in enumerate(card.katas)
-    )
+    lines = tuple(Line(kata.slug, ROW * (row + 1), _marks(kata, x)) for row, kata in enumerate(card.katas))
     pace = max(1, round(card.exam.started.minutes / 6 / 5) * 5)
     return Timeline(
         lines,
@@ -183,6 +184,14 @@ def _timeline(card: ScoreCard) -> Timeline:
             for kata in card.katas
         ),
     )
+
+
+def _marks(kata: KataScore, x: Callable[[float], float]) -> tuple[Mark, ...]:
+    marks: list[Mark] = []
+    for replayed in kata.replay:
+        place = x(replayed.check.at_s)
+        marks.append(Mark(max(place, marks[-1].x + MARK) if marks else place, str(replayed.check.number), _shape(replayed)))
+    return tuple(marks)
 
 
 def _shape(replayed: Replayed) -> str:

@@ -13,9 +13,9 @@ from harness.exam import Check, Drawn, Exam, Judged
 from harness.kata import Kata
 
 DEFINITIONS = {
-    "clock": "Minutes and seconds on the exam's clock: since its start, pauses left out.",
-    "own": "In brackets: since turning to the kata, which is the exam's start or the last check of another kata before the first of this one.",
-    "first evidence": "The first check that came with a right field of the diagnosis.",
+    "times": "Minutes and seconds on the exam's clock: since its start, pauses left out.",
+    "in brackets": "Where it differs: since turning to the kata, which is the exam's start or the last check of another kata before the first of this one.",
+    "first evidence": "The first check that came with a field of the diagnosis filled in, and rightly.",
     "first hypothesis": "The first check whose notebook had a hypothesis written down.",
     "fixed": "The first check that passed on the exam's night and on two that nobody had seen.",
     "diagnosed": "Fields of the diagnosis that were right when it was last judged.",
@@ -56,7 +56,7 @@ class KataScore:
 
     @property
     def first_evidence_s(self) -> float | None:
-        return next((r.check.at_s for r in self.replay if r.judged and r.judged.right), None)
+        return next((r.check.at_s for r in self.replay if r.judged and r.page and set(r.judged.right) & set(r.page.diagnosis)), None)
 
     @property
     def first_hypothesis_s(self) -> float | None:
@@ -142,7 +142,7 @@ def clock(seconds: float | None, turned_s: float | None = None) -> str:
     """Return minutes and seconds, and in brackets those since the learner turned to it; a dash for None."""
     if seconds is None:
         return "–"
-    own = "" if turned_s is None else f" ({_minutes(seconds - turned_s)})"
+    own = "" if not turned_s else f" ({_minutes(seconds - turned_s)})"
     return _minutes(seconds) + own
 
 

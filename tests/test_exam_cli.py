@@ -100,7 +100,7 @@ def test_a_pause_stops_the_clock_and_stands_on_the_card(kata, sat):
     assert refused.exit_code == 2
     assert "exam 1 is paused; make exam goes on" in text(refused)
     assert "Exam 1 goes on." in kata("exam").output
-    assert "1 pauses of 16:4" in text(kata("exam", "finish")).replace("pause of", "pauses of")
+    assert "pauses: 1, 16:4" in text(kata("exam", "finish"))
     assert exams()[0].clock(time.time()) == pytest.approx(30, abs=3)
 
 
