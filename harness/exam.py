@@ -103,6 +103,8 @@ class Judged:
     right: tuple[str, ...]
     wrong: tuple[str, ...]
     """Fields of the diagnosis; both are empty where it was not judged, and all are wrong where none was filled in."""
+    filled: tuple[str, ...]
+    """Those that were not left empty: where nothing is to be named, an empty field is right too."""
     event: Literal["judged"] = "judged"
 
 

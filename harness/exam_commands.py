@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import commands, report
+from harness import commands, labbook, report
 from harness.attempt import Attempt
 from harness.draw import as_authored, draw, in_tracks, lay_out, mend, met
 from harness.exam import Asked, Drawn, Exam, Finished, Judged, Paused, Resumed, Started, Told, append, new_folder, read
@@ -20,6 +20,7 @@ from harness.exam_page import write_card
 from harness.examine import Examined
 from harness.forkserver import Kernels
 from harness.kata import Kata, all_katas, find_kata, shown
+from harness.labbook import Page
 from harness.notebook import authored, read_submission, submit
 from harness.scorecard import ScoreCard, clock, score
 from harness.verdict import Judge
@@ -139,29 +140,27 @@ def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence:
             raise KeyboardInterrupt("a verdict was shown, so that this check counts") from None
         raise
     commands.keep(kata, done)
-    append(exam.folder, _judged(drawn, number, done, now()))
+    append(exam.folder, _judged(drawn, number, done, labbook.read(done.folder), now()))
     report.show_outcome(console, kata, done, fields_named=False)
     _show_after(console, _again(exam), drawn, done, confidence, now())
     return done.exit_code
 
 
-def _judged(drawn: Drawn, number: int, done: Attempt, time: float) -> Judged:
+def _judged(drawn: Drawn, number: int, done: Attempt, page: Page | None, time: float) -> Judged:
     verdict, form = done.decisive.verdict, done.diagnosis
     right, wrong = (form.right, form.wrong) if form else ((), ())
-    if form and form.blank:
-        # Where nothing is to be named, an empty field is right; that is no merit of an empty form.
-        right, wrong = (), (*right, *wrong)
     return Judged(
-        time,
-        drawn.kata,
-        number,
-        done.number,
-        done.exit_code,
-        done.fixed,
-        tuple(check.name for check in verdict.failed) if verdict else (),
-        done.decisive.seed,
-        right,
-        wrong,
+        time=time,
+        kata=drawn.kata,
+        number=number,
+        run=done.number,
+        exit_code=done.exit_code,
+        fixed=done.fixed,
+        failed=tuple(check.name for check in verdict.failed) if verdict else (),
+        decided_by=done.decisive.seed,
+        right=() if form and form.blank else right,
+        wrong=(*right, *wrong) if form and form.blank else wrong,
+        filled=tuple(page.diagnosis) if page else (),
     )
 
 

@@ -56,7 +56,7 @@ class KataScore:
 
     @property
     def first_evidence_s(self) -> float | None:
-        return next((r.check.at_s for r in self.replay if r.judged and r.page and set(r.judged.right) & set(r.page.diagnosis)), None)
+        return next((r.check.at_s for r in self.replay if r.judged and set(r.judged.right) & set(r.judged.filled)), None)
 
     @property
     def first_hypothesis_s(self) -> float | None:

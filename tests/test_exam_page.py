@@ -34,7 +34,9 @@ def review(sums, with_fix, kernels):
             failed = tuple(check.name for check in done.decisive.verdict.failed) if done.decisive.verdict else ()
             diagnosis = done.diagnosis
             right, wrong = (diagnosis.right, diagnosis.wrong) if diagnosis else ((), ())
-            append(folder, Judged(at, "sums", number, done.number, done.exit_code, done.fixed, failed, done.decisive.seed, right, wrong))
+            append(
+                folder, Judged(at, "sums", number, done.number, done.exit_code, done.fixed, failed, done.decisive.seed, right, wrong, right)
+            )
         append(folder, Finished(1900.0, "asked"))
         card = score(read(folder), {"sums": sums}, 2000.0)
         return card, write_card(card).read_text(), write_review(card, {"sums": sums}).read_text()
