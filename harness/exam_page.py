@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,22 +161,27 @@ def outcome(replayed: Replayed) -> str:
         return "could not be judged: it does not count"
     hidden = len(told) > 1
     where = f"passes on the exam's night, fails on night {judged.decided_by}" if hidden else "fails on the exam's night"
-    return where + (f" ({len(judged.failed)} of its checks)" if judged.failed else " (it did not run to its end)")
+    return where + (f" ({_claims(len(judged.failed))})" if judged.failed else " (it did not run to its end)")
+
+
+def _claims(number: int) -> str:
+    return f"{number} claim does not hold" if number == 1 else f"{number} claims do not hold"
 
 
 def _timeline(card: ScoreCard) -> Timeline:
-    limit = card.exam.limit_s
-    scale = (WIDTH - LEFT - RIGHT) / limit
+    # An exam that was finished early fills the picture too.
+    minutes = min(card.exam.started.minutes, max(5, math.ceil(card.used_s / 60))) if card.exam.finished else card.exam.started.minutes
+    scale = (WIDTH - LEFT - RIGHT) / (60 * minutes)
 
     def x(seconds: float) -> float:
         return round(LEFT + seconds * scale, 1)
 
     lines = tuple(Line(kata.slug, ROW * (row + 1), _marks(kata, x)) for row, kata in enumerate(card.katas))
-    pace = max(1, round(card.exam.started.minutes / 6 / 5) * 5)
+    pace = next(pace for pace in (1, 2, 5, 10, 15, 30, 60, 120, 240) if minutes / pace <= 7)
     return Timeline(
         lines,
         tuple((x(at), f"pause of {clock(length)}") for at, length in card.pauses),
-        tuple((x(60 * minute), str(minute)) for minute in range(0, card.exam.started.minutes + 1, pace)),
+        tuple((x(60 * minute), str(minute)) for minute in range(0, minutes + 1, pace)),
         x(card.used_s),
         ROW * (len(lines) + 1) + 34,
         "; ".join(

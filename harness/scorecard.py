@@ -20,7 +20,7 @@ DEFINITIONS = {
     "fixed": "The first check that passed on the exam's night and on two that nobody had seen.",
     "diagnosed": "Fields of the diagnosis that were right when it was last judged.",
     "checks": "Those that were judged, and those that were broken off after a verdict was shown, of those that there were.",
-    "calibration": "Brier score: the mean of (confidence - outcome)², outcome 1 if the repair held on all nights, else 0. 0 is best; always saying 0.5 gives 0.25.",
+    "calibration": "Brier score: the mean of (confidence - outcome)², outcome 1 if the repair held on all nights, else 0. 0 is best; always saying 0.5 gives 0.25. Up to the first check of a kata that holds.",
 }
 
 
@@ -97,8 +97,13 @@ class ScoreCard:
 
     @property
     def claims(self) -> list[Claim]:
-        """Return what was claimed of checks that were judged."""
-        checks = [r.check for kata in self.katas for r in kata.replay if r.judged and r.check.counted]
+        """Return what was claimed of checks that were judged; a kata that is fixed leaves nothing to be unsure of."""
+        checks = [
+            r.check
+            for kata in self.katas
+            for r in kata.replay
+            if r.judged and r.check.counted and (kata.fixed_s is None or r.check.at_s <= kata.fixed_s)
+        ]
         return [Claim(c.kata, c.number, c.confidence, c.fixed) for c in checks if c.confidence is not None]
 
     @property

@@ -77,7 +77,7 @@ def test_the_reviewers_page_replays_every_check(review, with_fix):
 
     _, _, page = review((clipped, 0.9), (fixed, None))
 
-    assert "Check 1 at 1:10: fails on the exam&#39;s night (1 of its checks)" in page
+    assert "Check 1 at 1:10: fails on the exam&#39;s night (1 claim does not hold)" in page
     assert "Check 2 at 2:10: holds on all nights" in page
     assert "Hypothesis: one reading is &lt;too&gt; large" in page
     assert "<ins>+    return sum(min(r, 10.0) for r in readings)</ins>" in page

@@ -63,6 +63,7 @@ def test_calibration_is_the_mean_squared_error_of_what_was_claimed(card):
         *check(90, "sums", 2, 0, confidence=0.6),
         *check(99, "doubles", 1, 1),
         *check(120, "doubles", 2, 3, confidence=1.0),
+        *check(150, "sums", 3, 0, confidence=1.0),
     )
 
     assert found.brier == pytest.approx((0.81 + 0.16) / 2)
