@@ -102,7 +102,9 @@ class Judged:
     """That night."""
     right: tuple[str, ...]
     wrong: tuple[str, ...]
-    """Fields of the diagnosis; both are empty where it was not judged."""
+    """Fields of the diagnosis; both are empty where it was not judged, and all are wrong where none was filled in."""
+    filled: tuple[str, ...]
+    """Those that were not left empty: where nothing is to be named, an empty field is right too."""
     event: Literal["judged"] = "judged"
 
 
@@ -291,5 +293,5 @@ def refuse_help(slug: str, what: str, time: float) -> None:
     if exam and exam.has(slug):
         raise UsageError(
             f"`{slug}` is in exam {exam.number}, which is open: {what} must wait until it is finished. "
-            f"Its notebook there: make exam-check KATA={slug}; what is left: make exam; to end it: make exam-finish"
+            f"Its notebook there: make exam-check KATA={slug}; what is left: make exam-status; to end it: make exam-finish"
         )

@@ -64,7 +64,7 @@ def exam(context: click.Context, tracks: str | None, minutes: int | None, seed: 
         current = exam_commands.start(
             context.obj, tracks=tracks or "", minutes=minutes or MINUTES, seed=seed, also_seen=also_seen, now=_now
         )
-    exam_commands.show_left(Console(), current, _now())
+    exam_commands.show_left(Console(), current, context.obj, _now())
 
 
 def _require_same(running: Exam, asked: Draw) -> None:
@@ -78,13 +78,14 @@ def _require_same(running: Exam, asked: Draw) -> None:
 
 
 @exam.command()
-def status() -> None:
+@click.pass_obj
+def status(katas: Path) -> None:
     """Show what is left of the exam that is open: time, checks, notebooks."""
     from rich.console import Console
 
     from harness import exam_commands
 
-    exam_commands.show_left(Console(), _open(), _now())
+    exam_commands.show_left(Console(), _open(), katas, _now())
 
 
 @exam.command()

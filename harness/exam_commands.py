@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import commands, report
+from harness import commands, labbook, report
 from harness.attempt import Attempt
 from harness.draw import as_authored, draw, in_tracks, lay_out, mend, met
 from harness.exam import Asked, Drawn, Exam, Finished, Judged, Paused, Resumed, Started, Told, append, new_folder, read
@@ -20,6 +20,7 @@ from harness.exam_page import write_card
 from harness.examine import Examined
 from harness.forkserver import Kernels
 from harness.kata import Kata, all_katas, find_kata, shown
+from harness.labbook import Page
 from harness.notebook import authored, read_submission, submit
 from harness.scorecard import ScoreCard, clock, score
 from harness.verdict import Judge
@@ -90,33 +91,31 @@ def _again(exam: Exam) -> Exam:
     return now
 
 
-def show_left(console: Console, exam: Exam, now: float) -> None:
+def show_left(console: Console, exam: Exam, katas: Path, now: float) -> None:
     """Print what is left of an exam: the time, the checks, where the notebooks lie."""
     left = clock(exam.limit_s - exam.clock(now))
     console.print(
         f"exam {exam.number}: {left} left of {exam.started.minutes}:00{', paused' if exam.paused else ''}", style="bold", highlight=False
     )
     table = Table(box=None, header_style="dim")
-    for heading in ("track", "level", "minutes", "checks left", "", "notebook"):
+    for heading in ("kata", "what you see", "track", "level", "minutes", "checks left", ""):
         table.add_column(heading)
     for one in exam.started.drawn:
         fixed = any(check.fixed for check in exam.checks(one.kata))
-        table.add_row(
-            one.track,
-            str(one.level),
-            str(one.minutes),
-            f"{one.checks - exam.used(one)} of {one.checks}",
-            Text("fixed", "green") if fixed else "",
-            Text(shown(exam.notebook(one)), overflow="fold"),
-        )
+        title = find_kata(one.kata, katas).toml.title
+        left_of = f"{one.checks - exam.used(one)} of {one.checks}"
+        table.add_row(one.kata, title, one.track, str(one.level), str(one.minutes), left_of, Text("fixed", "green") if fixed else "")
     console.print(table)
-    first = exam.started.drawn[0].kata
-    console.print("  open them:  make exam-lab     or any editor for notebooks", highlight=False)
-    console.print(
-        f"  check one:  make exam-check KATA={first} CONFIDENCE=0.8    (how sure you are, 0 to 1, that it holds on unseen nights)",
-        highlight=False,
+    kata = exam.started.drawn[0].kata
+    lines = (
+        f"  open them:       make exam-lab   or any editor: {shown(exam.desk)}/KATA/KATA.ipynb",
+        f"  check one:       make exam-check KATA={kata} CONFIDENCE=0.8",
+        "                   (0 to 1: how sure you are that it holds on unseen nights)",
+        "  stop the clock:  make exam-pause",
+        "  end it:          make exam-finish",
     )
-    console.print("  stop the clock:  make exam-pause     end it:  make exam-finish", highlight=False)
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence: float | None, now: Clock) -> int:
@@ -141,25 +140,27 @@ def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence:
             raise KeyboardInterrupt("a verdict was shown, so that this check counts") from None
         raise
     commands.keep(kata, done)
-    append(exam.folder, _judged(drawn, number, done, now()))
+    append(exam.folder, _judged(drawn, number, done, labbook.read(done.folder), now()))
     report.show_outcome(console, kata, done, fields_named=False)
     _show_after(console, _again(exam), drawn, done, confidence, now())
     return done.exit_code
 
 
-def _judged(drawn: Drawn, number: int, done: Attempt, time: float) -> Judged:
-    verdict, diagnosis = done.decisive.verdict, done.diagnosis
+def _judged(drawn: Drawn, number: int, done: Attempt, page: Page | None, time: float) -> Judged:
+    verdict, form = done.decisive.verdict, done.diagnosis
+    right, wrong = (form.right, form.wrong) if form else ((), ())
     return Judged(
-        time,
-        drawn.kata,
-        number,
-        done.number,
-        done.exit_code,
-        done.fixed,
-        tuple(check.name for check in verdict.failed) if verdict else (),
-        done.decisive.seed,
-        diagnosis.right if diagnosis else (),
-        diagnosis.wrong if diagnosis else (),
+        time=time,
+        kata=drawn.kata,
+        number=number,
+        run=done.number,
+        exit_code=done.exit_code,
+        fixed=done.fixed,
+        failed=tuple(check.name for check in verdict.failed) if verdict else (),
+        decided_by=done.decisive.seed,
+        right=() if form and form.blank else right,
+        wrong=(*right, *wrong) if form and form.blank else wrong,
+        filled=tuple(page.diagnosis) if page else (),
     )
 
 
@@ -180,7 +181,7 @@ def _show_after(console: Console, exam: Exam, drawn: Drawn, done: Attempt, confi
 
 def show_card(console: Console, card: ScoreCard) -> None:
     """Print a score card."""
-    pauses = f", {len(card.pauses)} pauses of {clock(sum(length for _, length in card.pauses))} in all" if card.pauses else ", no pause"
+    pauses = f"; pauses: {len(card.pauses)}, {clock(sum(length for _, length in card.pauses))} in all" if card.pauses else ", no pause"
     console.print(
         f"\nExam {card.exam.number}: {clock(card.used_s)} used of {card.exam.started.minutes}:00{pauses}", style="bold", highlight=False
     )
@@ -189,7 +190,7 @@ def show_card(console: Console, card: ScoreCard) -> None:
         table.add_column(heading)
     for kata in card.katas:
         right, wrong = kata.diagnosis
-        fixed = Text(f"at {clock(kata.fixed_s, kata.turned_s)}", "green") if kata.fixed else Text("no", "red")
+        fixed = Text(clock(kata.fixed_s, kata.turned_s), "green") if kata.fixed else Text("no", "red")
         fields = f"{len(right)} of {len(right) + len(wrong)} fields" if right or wrong else "not judged"
         evidence, hypothesis = clock(kata.first_evidence_s, kata.turned_s), clock(kata.first_hypothesis_s, kata.turned_s)
         table.add_row(kata.slug, fixed, fields, evidence, hypothesis, f"{kata.used} of {kata.drawn.checks}")

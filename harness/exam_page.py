@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from harness.scorecard import DEFINITIONS, KataScore, Replayed, ScoreCard, clock
 from harness.webpage import Plot, render
 
 ROW, LEFT, RIGHT = 34, 130, 40
+MARK = 20
+"""Room that a mark takes."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Step:
 
     number: int
     heading: str
-    held: bool
+    nights: list[tuple[int, bool]]
+    """Each night that was judged, and whether the repair held there."""
     confidence: str
     hypotheses: tuple[str, ...]
     hypothesis_is_new: bool
@@ -71,6 +75,7 @@ class Section:
 
     score: KataScore
     goal: str
+    curve: str
     prompts: list[Prompt]
     steps: list[Step]
 
@@ -111,7 +116,7 @@ def _section(card: ScoreCard, kata: Kata, score: KataScore) -> Section:
     for replayed in score.replay:
         before.append(replayed.page or before[-1])
     steps = [_step(kata, replayed, earlier) for replayed, earlier in zip(score.replay, before, strict=False)]
-    return Section(score, proof.goal, prompts(card.exam, kata, proof, score), steps)
+    return Section(score, proof.goal, kata.toml.curve, prompts(card.exam, kata, proof, score), steps)
 
 
 def _step(kata: Kata, replayed: Replayed, before: labbook.Page | None) -> Step:
@@ -119,7 +124,7 @@ def _step(kata: Kata, replayed: Replayed, before: labbook.Page | None) -> Step:
     return Step(
         check.number,
         f"Check {check.number} at {clock(check.at_s)}: {outcome(replayed)}",
-        check.fixed,
+        [(told.seed, told.fixed) for told in check.told],
         "not given" if check.confidence is None else f"{check.confidence:g}",
         page.hypotheses if page else (),
         bool(page and page.hypotheses and page.hypotheses != (before.hypotheses if before else ())),
@@ -156,25 +161,27 @@ def outcome(replayed: Replayed) -> str:
         return "could not be judged: it does not count"
     hidden = len(told) > 1
     where = f"passes on the exam's night, fails on night {judged.decided_by}" if hidden else "fails on the exam's night"
-    return where + (f" ({len(judged.failed)} of its checks)" if judged.failed else " (it did not run to its end)")
+    return where + (f" ({_claims(len(judged.failed))})" if judged.failed else " (it did not run to its end)")
+
+
+def _claims(number: int) -> str:
+    return f"{number} claim does not hold" if number == 1 else f"{number} claims do not hold"
 
 
 def _timeline(card: ScoreCard) -> Timeline:
-    limit = card.exam.limit_s
-    scale = (Plot.width - LEFT - RIGHT) / limit
+    # An exam that was finished early fills the picture too.
+    minutes = min(card.exam.started.minutes, max(5, math.ceil(card.used_s / 60))) if card.exam.finished else card.exam.started.minutes
+    scale = (Plot.width - LEFT - RIGHT) / (60 * minutes)
 
     def x(seconds: float) -> float:
         return round(LEFT + seconds * scale, 1)
 
-    lines = tuple(
-        Line(kata.slug, ROW * (row + 1), tuple(Mark(x(r.check.at_s), str(r.check.number), _shape(r)) for r in kata.replay))
-        for row, kata in enumerate(card.katas)
-    )
-    pace = max(1, round(card.exam.started.minutes / 6 / 5) * 5)
+    lines = tuple(Line(kata.slug, ROW * (row + 1), _marks(kata, x)) for row, kata in enumerate(card.katas))
+    pace = next(pace for pace in (1, 2, 5, 10, 15, 30, 60, 120, 240) if minutes / pace <= 7)
     return Timeline(
         lines,
         tuple((x(at), f"pause of {clock(length)}") for at, length in card.pauses),
-        tuple((x(60 * minute), str(minute)) for minute in range(0, card.exam.started.minutes + 1, pace)),
+        tuple((x(60 * minute), str(minute)) for minute in range(0, minutes + 1, pace)),
         x(card.used_s),
         ROW * (len(lines) + 1) + 34,
         "; ".join(
@@ -183,6 +190,14 @@ def _timeline(card: ScoreCard) -> Timeline:
             for kata in card.katas
         ),
     )
+
+
+def _marks(kata: KataScore, x: Callable[[float], float]) -> tuple[Mark, ...]:
+    marks: list[Mark] = []
+    for replayed in kata.replay:
+        place = x(replayed.check.at_s)
+        marks.append(Mark(max(place, marks[-1].x + MARK) if marks else place, str(replayed.check.number), _shape(replayed)))
+    return tuple(marks)
 
 
 def _shape(replayed: Replayed) -> str:

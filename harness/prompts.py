@@ -121,7 +121,7 @@ def _masks(kata: Kata, proof: Proof, score: KataScore) -> Iterator[Prompt]:
         fix, others = closest_mask(kata, proof, replayed)
         if fix and fix.name not in met:
             met.add(fix.name)
-            more = f" (of {others + 1} that fail the same checks, the closest to the cells that were changed)" if others else ""
+            more = f" ({others + 1} known ones do; this one is the closest to what was written)" if others else ""
             yield Prompt(
                 f"Check {replayed.check.number} fails the checks that the known masking repair `{fix.name}` fails{more}. Of that one: {fix.why}",
                 "What does your repair act on, and what would still be wrong after it?",
@@ -246,5 +246,6 @@ def _names_it(text: str, cell: str, defined: list[str]) -> bool:
 
 
 def _short(texts: tuple[str, ...]) -> str:
-    text = " ".join(" ".join(texts).split())
+    """A hypothesis or a message on one line, without the words that the kata's own cell begins with."""
+    text = re.sub(r"^[\W_]*(my )?hypothes[ie]s\W+", "", " ".join(" ".join(texts).split()), flags=re.IGNORECASE)
     return text if len(text) <= 140 else text[:139] + "…"

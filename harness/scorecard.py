@@ -13,14 +13,14 @@ from harness.exam import Check, Drawn, Exam, Judged
 from harness.kata import Kata
 
 DEFINITIONS = {
-    "clock": "Minutes and seconds on the exam's clock: since its start, pauses left out.",
-    "own": "In brackets: since turning to the kata, which is the exam's start or the last check of another kata before the first of this one.",
-    "first evidence": "The first check that came with a right field of the diagnosis.",
+    "times": "Minutes and seconds on the exam's clock: since its start, pauses left out.",
+    "in brackets": "Where it differs: since turning to the kata, which is the exam's start or the last check of another kata before the first of this one.",
+    "first evidence": "The first check that came with a field of the diagnosis filled in, and rightly.",
     "first hypothesis": "The first check whose notebook had a hypothesis written down.",
     "fixed": "The first check that passed on the exam's night and on two that nobody had seen.",
     "diagnosed": "Fields of the diagnosis that were right when it was last judged.",
     "checks": "Those that were judged, and those that were broken off after a verdict was shown, of those that there were.",
-    "calibration": "Brier score: the mean of (confidence - outcome)², outcome 1 if the repair held on all nights, else 0. 0 is best; always saying 0.5 gives 0.25.",
+    "calibration": "Brier score: the mean of (confidence - outcome)², outcome 1 if the repair held on all nights, else 0. 0 is best; always saying 0.5 gives 0.25. Up to the first check of a kata that holds.",
 }
 
 
@@ -56,7 +56,7 @@ class KataScore:
 
     @property
     def first_evidence_s(self) -> float | None:
-        return next((r.check.at_s for r in self.replay if r.judged and r.judged.right), None)
+        return next((r.check.at_s for r in self.replay if r.judged and set(r.judged.right) & set(r.judged.filled)), None)
 
     @property
     def first_hypothesis_s(self) -> float | None:
@@ -97,8 +97,13 @@ class ScoreCard:
 
     @property
     def claims(self) -> list[Claim]:
-        """Return what was claimed of checks that were judged."""
-        checks = [r.check for kata in self.katas for r in kata.replay if r.judged and r.check.counted]
+        """Return what was claimed of checks that were judged; a kata that is fixed leaves nothing to be unsure of."""
+        checks = [
+            r.check
+            for kata in self.katas
+            for r in kata.replay
+            if r.judged and r.check.counted and (kata.fixed_s is None or r.check.at_s <= kata.fixed_s)
+        ]
         return [Claim(c.kata, c.number, c.confidence, c.fixed) for c in checks if c.confidence is not None]
 
     @property
@@ -142,7 +147,7 @@ def clock(seconds: float | None, turned_s: float | None = None) -> str:
     """Return minutes and seconds, and in brackets those since the learner turned to it; a dash for None."""
     if seconds is None:
         return "–"
-    own = "" if turned_s is None else f" ({_minutes(seconds - turned_s)})"
+    own = "" if not turned_s else f" ({_minutes(seconds - turned_s)})"
     return _minutes(seconds) + own
 
 

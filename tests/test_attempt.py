@@ -12,7 +12,7 @@ def check(sums, kernels):
     def check(notebook, **options):
         seeds = []
         submission = submit(sums, authored(sums), notebook, "x.ipynb")
-        done = attempt(sums, submission, kernels, seed=options.get("seed"), on_seeds=lambda s: seeds.append(list(s)))
+        done = attempt(sums, submission, kernels, on_seeds=lambda s: seeds.append(list(s)), **{"seed": None} | options)
         return done, seeds
 
     return check
@@ -51,6 +51,14 @@ def test_a_diagnosis_is_judged_apart_from_the_repair(check, sums, with_fix):
 
     assert done.diagnosis.right == ("cause", "first_bad_step")
     assert check(with_fix(), seed=0)[0].diagnosis.right == ()
+
+
+def test_another_night_can_be_the_public_one(check, with_fix):
+    done, seeds = check(with_fix("leave-the-marker-out"), public_seed=2_000_007)
+
+    assert seeds[0] == [2_000_007]
+    assert len(done.examined) == 3 and done.fixed
+    assert done.diagnosis.right == ("cause", "first_bad_step")
 
 
 def test_attempts_are_remembered_and_numbered(check, sums, with_fix):

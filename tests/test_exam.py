@@ -23,7 +23,7 @@ SUMS = Drawn("sums", 2_000_007, 5, 1, "toys", 1, False)
 
 
 def judged(number, exit_code=1, right=(), wrong=("cause",), decided_by=2_000_007, failed=("check_x",), kata="sums"):
-    return Judged(0.0, kata, number, number, exit_code, exit_code == 0, () if exit_code == 0 else failed, decided_by, right, wrong)
+    return Judged(0.0, kata, number, number, exit_code, exit_code == 0, () if exit_code == 0 else failed, decided_by, right, wrong, right)
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ def replayed(
         given["decided_by"],
         given["right"],
         given["wrong"],
+        given["right"],
     )
     cells = {"total": f"x = {number}"} if cells is None else cells
     outcomes = ("completed",) if given["exit_code"] in (0, 1) else ("timeout",)

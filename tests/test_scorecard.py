@@ -21,10 +21,10 @@ def card(toys):
     return card
 
 
-def check(time, kata, number, exit_code, right=(), wrong=("cause",), confidence=None):
+def check(time, kata, number, exit_code, right=(), wrong=("cause",), confidence=None, filled=("cause", "step")):
     seed = {"sums": 2_000_007, "doubles": 2_000_008}[kata]
     failed = () if exit_code == 0 else ("check_x",)
-    done = Judged(time + 5, kata, number, 100 + number, exit_code, exit_code == 0, failed, seed, right, wrong)
+    done = Judged(time + 5, kata, number, 100 + number, exit_code, exit_code == 0, failed, seed, right, wrong, filled)
     return Asked(time, kata, number, confidence), done
 
 
@@ -37,6 +37,13 @@ def test_first_evidence_is_the_first_check_with_a_right_field(card):
     assert (sums.first_evidence_s, sums.fixed_s, sums.used) == (120, 300, 3)
     assert sums.diagnosis == (("cause", "step"), ())
     assert (doubles.first_evidence_s, doubles.fixed, doubles.used, doubles.diagnosis) == (None, False, 0, ((), ()))
+
+
+def test_a_field_that_is_right_because_it_was_left_empty_is_no_evidence(card):
+    found = card(*check(60, "sums", 1, 1, ("shard",), ("cause",), filled=("cause",)))
+
+    assert found.katas[0].first_evidence_s is None
+    assert found.katas[0].diagnosis == (("shard",), ("cause",))
 
 
 def test_times_leave_pauses_out_and_are_told_since_turning_to_the_kata(card):
@@ -56,6 +63,7 @@ def test_calibration_is_the_mean_squared_error_of_what_was_claimed(card):
         *check(90, "sums", 2, 0, confidence=0.6),
         *check(99, "doubles", 1, 1),
         *check(120, "doubles", 2, 3, confidence=1.0),
+        *check(150, "sums", 3, 0, confidence=1.0),
     )
 
     assert found.brier == pytest.approx((0.81 + 0.16) / 2)
