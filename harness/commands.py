@@ -145,17 +145,17 @@ def checked(
         )
 
 
-def keep(kata: Kata, done: Attempt, whys: Sequence[str] = (), *, postmortem: bool = True) -> str:
+def keep(kata: Kata, done: Attempt, whys: Sequence[str] = (), *, helps: bool = True) -> str:
     """Write what a check leaves: verdict.json and .html, junit.xml, report.html, its page of the lab book; return the first.
 
-    The pages tell the post-mortem where it was earned and `postmortem` says that it may be read.
+    An exam's pages do not help: no post-mortem, and no field of the diagnosis is named.
     """
     verdict = json.dumps(report.as_json(kata, done), indent=1)
     (done.folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
     write_junit(done.folder / "junit.xml", kata, done)
     labbook.write(kata, done)
-    story = scaffold.postmortem(kata) if postmortem and report.may_read_on(done) else ""
-    words = Words(report.conclusion(kata, done).plain, report.diagnosis(done).plain, whys, story)
+    story = scaffold.postmortem(kata) if helps and report.may_read_on(done) else ""
+    words = Words(report.conclusion(kata, done).plain, report.diagnosis(done, fields_named=helps).plain, whys, story)
     write_report(done.folder / "report.html", kata, done, words)
     write_fragment(done.folder / FRAGMENT, kata, done, words)
     refresh_start_page(kata.folder.parent)

@@ -139,7 +139,7 @@ def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence:
         if _again(exam).checks(drawn.kata)[-1].counted:
             raise KeyboardInterrupt("a verdict was shown, so that this check counts") from None
         raise
-    commands.keep(kata, done, postmortem=False)
+    commands.keep(kata, done, helps=False)
     append(exam.folder, _judged(drawn, number, done, labbook.read(done.folder), now()))
     report.show_outcome(console, kata, done, fields_named=False)
     _show_after(console, _again(exam), drawn, done, confidence, now())

@@ -133,9 +133,9 @@ def _fields_named(done: Attempt) -> bool:
     return done.attempts_before >= WRONG_FIELDS_SHOWN_AFTER
 
 
-def diagnosis(done: Attempt) -> Text:
+def diagnosis(done: Attempt, *, fields_named: bool = True) -> Text:
     """Return how much of the diagnosis is right, in one line; empty for a kata that asks for none."""
-    return _diagnosis(done.diagnosis, _fields_named(done)) if done.diagnosis else Text()
+    return _diagnosis(done.diagnosis, fields_named and _fields_named(done)) if done.diagnosis else Text()
 
 
 def _diagnosis(diagnosis: Diagnosis, fields_named: bool) -> Text:
