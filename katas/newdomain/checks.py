@@ -16,7 +16,7 @@ MAY_BE_MADE_AGAIN = 30
 def check_every_source_is_learnt(recomputed, band):
     """The newest source is learnt as well as in the planned run."""
     value, planned = recomputed["newest_excess_nats"], recomputed["newest_planned_excess_nats"]
-    # Right repairs of other kinds (rows replaced, read otherwise, moved up) are up to 0.004 off to either side.
+    # Right repairs of other kinds are up to 0.004 off to either side.
     bar = band("newest_nats_lost", low=-0.007, high=0.007)
     assert bar.admits(value - planned), (
         f"on 200 unseen documents of the newest source the final weights lose {value:.4f} nats/token over the exact likelihood; "
@@ -42,19 +42,14 @@ def check_weights_carry_no_imprint(recomputed, band):
         f"the final weights carry an imprint: {value:.2f} nats on the judge's scale, where the planned run, which was never exposed, "
         f"has {planned:.2f} (bar {planned + bar.low:.2f})"
     )
-    # A tenth, as much as the hand-over may miss; the right repairs known have none.
-    exposed = recomputed["exposed_rows"]
-    assert band("exposed_rows", high=2).admits(exposed), (
-        f"{exposed:.0f} rows that are unfit to be trained on took part in an update (bar 2)"
-    )
 
 
 def check_the_run_is_the_planned_one(recomputed, band):
     """The final weights are near those of the planned run."""
     value = recomputed["distance"]
-    # Right repairs of other kinds end up to 0.08 of the way off.
-    assert band("distance", high=0.11).admits(value), (
-        f"the final weights are {value:.1%} of the way since the start off from where the planned run ends (bar 11 %)"
+    # Right repairs of other kinds end up to 0.09 of the way off.
+    assert band("distance", high=0.12).admits(value), (
+        f"the final weights are {value:.1%} of the way since the start off from where the planned run ends (bar 12 %)"
     )
 
 
@@ -109,9 +104,9 @@ def check_the_curve_is_this_runs(reported, recomputed, band):
 def check_the_hand_over_is_right(recomputed, band):
     """What is handed over names what has to be held back, and nothing else."""
     recall, precision = recomputed["hand_over_recall"], recomputed["hand_over_precision"]
-    named = recomputed["hand_over_named"]
+    named, others = recomputed["hand_over_named"], recomputed["hand_over_others"]
     right = band("hand_over_recall", low=0.9).admits(recall) & band("hand_over_precision", low=0.9).admits(precision)
-    assert right, (
-        f"{recall:.0%} of what must be held back is named (bar 90 %); {named:.0f} things are named, "
-        f"of which {precision:.0%} must be held back (bar 90 %)"
+    assert right & band("hand_over_others", high=0).admits(others), (
+        f"{recall:.0%} of the documents that must be held back are named (bar 90 %); {named:.0f} are named, of which {precision:.0%} must be held back "
+        f"(bar 90 %), and {others:.0f} ranks and changes, of which none must be (bar 0)"
     )

@@ -65,8 +65,8 @@ def _kept_val_loss(evidence: Path, truth: dict[str, Any]) -> list[tuple[int, flo
 
 
 def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
-    """What took part in updates: the share of the sound documents, how many of them once too often, and how many rows that should not have."""
-    sound, damaged = set(truth["sound_rows"]), set(truth["damaged_rows"])
+    """What took part in updates: the share of the sound documents, and how many of them once too often."""
+    sound = set(truth["sound_rows"])
     trained: list[str] = []
     for row in history(read_bytes(evidence, "telemetry.jsonl")):
         updates, rows = row.get("updates"), row.get("rows")
@@ -76,7 +76,6 @@ def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
     return {
         "coverage": len(set(met)) / len(sound),
         "times_too_many": (len(met) - len(set(met))) / len(sound),
-        "exposed_rows": float(sum(digest in damaged for digest in trained)),
     }
 
 
@@ -90,11 +89,12 @@ def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
     documents = {pair for pair in map(_pair, listed) if pair}
     # Whatever is no pair counts as one that names nothing; a pair named twice counts once.
     odd = sum(_pair(d) is None for d in listed)
-    others = len(_list(form.get("ranks"))) + len(_list(form.get("changes")))
+    others = [thing for name in ("ranks", "changes") for thing in _list(form.get(name))]
     damaged = {(s, d) for s, d in truth["damaged"]}
-    named = len(documents) + odd + others
+    named = len(documents) + odd
     return {
         "hand_over_named": float(named),
+        "hand_over_others": float(len(others)),
         "hand_over_recall": len(documents & damaged) / len(damaged),
         "hand_over_precision": len(documents & damaged) / named if named else 0.0,
     }

@@ -265,7 +265,6 @@ def truth(seed: int) -> dict[str, Any]:
         "model": MODEL,
         "damaged": night.damaged,
         "sound_rows": [row_digest(tokens[:-1]) for tokens in sound],
-        "damaged_rows": [row_digest(night.stored[s][d][:-1]) for s, d in night.damaged],
         "old": OLD,
         "new": NEW,
         "validation": night.validation,
