@@ -89,7 +89,7 @@ model.load_state_dict(load_file(night / "init.safetensors"))
 replicas = replicate(model, WORLD_SIZE)
 optimizers = [torch.optim.AdamW(r.parameters(), betas=plan["betas"], weight_decay=plan["weight_decay"], fused=True) for r in replicas]
 validation = torch.from_numpy(np.load(night / "validation.npy")).long()
-recorder = Recorder(replicas, optimizers, val_tokens=validation, num_steps=STEPS)
+recorder = Recorder(replicas, optimizers, val_tokens=validation, num_steps=STEPS, keep_every=25)
 
 
 def learning_rate(step):

@@ -36,6 +36,8 @@ STRETCH_STEPS, STRETCH_ROWS = 4, 3
 NUM_VALIDATION, NUM_PROBES, NUM_IMPRINTS = 8, 200, 70  # documents of each topic
 MODEL = {"vocab_size": len(vocabulary()), "block_size": DOCUMENT_TOKENS - 1, "n_layer": 1}
 SECONDS_PER_STEP = 31
+LOOKED_AT = (249, 274, STEPS - 1)
+"""Steps after which the judge measures how well the newest source is learnt: it has been met for at least 27."""
 
 
 @dataclass(frozen=True)
@@ -179,14 +181,15 @@ def learning_rate(step: int, plan: dict[str, Any]) -> float:
     return float(warmup * rewarm * (plan["floor"] + (plan["peak_learning_rate"] - plan["floor"]) * cosine))
 
 
-def train_as_planned(night: Night) -> GPT:
-    """Make all updates of the plan on the sound documents alone, and return the model of rank 0."""
+def train_as_planned(night: Night) -> dict[int, GPT]:
+    """Make all updates of the plan on the sound documents alone; return the model of rank 0 as it is after some steps, the last among them."""
     model = GPT(GPTConfig(**MODEL))
     model.load_state_dict(copy.deepcopy(night.weights))
     replicas, plan, damaged = replicate(model, WORLD_SIZE), night.plan, set(night.damaged)
     optimizers = [
         torch.optim.AdamW(r.parameters(), betas=tuple(plan["betas"]), weight_decay=plan["weight_decay"], fused=True) for r in replicas
     ]
+    found: dict[int, GPT] = {}
     for step in range(STEPS):
         for replica, pairs in zip(replicas, night.order[step].tolist(), strict=True):
             replica.zero_grad(set_to_none=True)
@@ -197,7 +200,9 @@ def train_as_planned(night: Night) -> GPT:
             clip_grad_norm_(replica.parameters(), plan["grad_clip"])
             optimizer.param_groups[0]["lr"] = learning_rate(step, plan)
             optimizer.step()
-    return model
+        if step in LOOKED_AT:
+            found[step] = copy.deepcopy(model)
+    return found
 
 
 def build(seed: int, world: Path) -> None:
@@ -258,7 +263,8 @@ def truth(seed: int) -> dict[str, Any]:
     """What only the judge knows, the run among it that follows the plan on the sound documents."""
     night = draw(seed)
     damaged = set(night.damaged)
-    planned = train_as_planned(night)
+    kept = train_as_planned(night)
+    planned = kept[STEPS - 1]
     probes = {name: torch.from_numpy(tokens).long() for name, tokens in night.probes.items()}
     sound = [tokens[d] for s, tokens in enumerate(night.clean) for d in range(len(tokens)) if (s, d) not in damaged]
     return {
@@ -273,6 +279,7 @@ def truth(seed: int) -> dict[str, Any]:
         "floor_nats": night.floor_nats,
         "start": flat_weights(night.weights[name] for name, _ in planned.named_parameters()),
         "planned": flat_weights(planned.parameters()),
+        "planned_on_the_way": {step: float(document_nll_nats(kept[step], probes[NEW]).mean()) for step in LOOKED_AT[:-1]},
         "planned_nats": {name: float(document_nll_nats(planned, tokens).mean()) for name, tokens in probes.items()},
         "diagnosis": {
             "first_jump": ["data"],
