@@ -9,7 +9,7 @@
 # - the first time the guard did what it is for, and nobody looked further;
 # - at 02:10, at that very step, node-c took over a rank from node-a; the learning rate had been re-warmed a few steps before, as planned;
 # - the shards that were opened at 02:10 were written by another team, whose writer is new;
-# - the gradient norm is five times what it was; `val_loss`, on last week's documents, does not move;
+# - the gradient norm is several times what it was; `val_loss`, on last week's documents, does not move;
 # - the evening shift would finish what the guard began: take out of the 06:00 run whatever the guard took out tonight. The `hand-over` cell says so.
 #
 # You hand over three things: **a run that you would ship**, trained as `plan.json` and `order.npy` have it (300 updates, the same schedule and clip;
@@ -166,7 +166,7 @@ plt.show()
 # Take both jumps and go through them row by row: `rows[step]` holds everything that was measured, `sorted(rows[0])` names the columns.
 #
 # - `loss_per_document` goes with `documents_per_rank`, and `source_of` says where a document comes from. Which rows of a step are high, and which are not?
-# - `changes.json` lists what was planned. Two changes are near each jump; what did the others do?
+# - `changes.json` lists what was planned. There is one near each jump, and others that are not; what did those do?
 # - Read some of what is high, aloud: `text(shard, document)`.
 # - Since 02:10 the model has been the same. What would tell a loss that would fall from one that would not?
 
