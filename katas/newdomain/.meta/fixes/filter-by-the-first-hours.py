@@ -14,7 +14,9 @@ def read(shard, document):
 
 
 def documents_for(step):
-    return [[(int(s), int(d)) for s, d in order[step, rank] if (int(s), int(d)) not in odd] for rank in range(WORLD_SIZE)]
+    # Shared out anew, so that no rank is left with nothing.
+    good = [(int(s), int(d)) for s, d in order[step].reshape(-1, 2) if (int(s), int(d)) not in odd]
+    return [good[rank::WORLD_SIZE] for rank in range(WORLD_SIZE)]
 
 
 def load(documents):

@@ -21,7 +21,9 @@ def documents_for(step):
     def stays(pair):
         return pair not in odd and (first_met[source_of[pair]] == 0 or step >= first_met[source_of[pair]] + 20 or pair[1] % 4 == 0)
 
-    return [[pair for pair in map(tuple, order[step, rank].tolist()) if stays(pair)] for rank in range(WORLD_SIZE)]
+    # Shared out anew, so that no rank is left with nothing.
+    good = [pair for pair in map(tuple, order[step].reshape(-1, 2).tolist()) if stays(pair)]
+    return [good[rank::WORLD_SIZE] for rank in range(WORLD_SIZE)]
 
 
 def load(documents):
