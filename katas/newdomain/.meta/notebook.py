@@ -3,7 +3,7 @@
 #
 # **03:05.** `babygpt-47` has a guard since the incident in spring: an update whose loss stands out from the last thirty is not made. Tonight it acted
 # twice. The first time `train_loss` went from 1 to 2 nats, four updates were skipped, and the loss was back. At 02:10 it went to almost 4,
-# and every update since then has been skipped; the loss is where it was at 02:10. `run.log` has the times.
+# and hardly an update was made since then; the loss is where it was at 02:10. `run.log` has the times.
 #
 # What you are told on the hand-over call:
 # - the first time the guard did what it is for, and nobody looked further;
@@ -168,7 +168,7 @@ plt.show()
 # - `loss_per_document` goes with `documents_per_rank`, and `source_of` says where a document comes from. Which rows of a step are high, and which are not?
 # - `changes.json` lists what was planned. There is one near each jump, and others that are not; what did those do?
 # - Read some of what is high, aloud: `text(shard, document)`.
-# - Since 02:10 the model has been the same. What would tell a loss that would fall from one that would not?
+# - Since 02:10 the model has hardly changed. What would tell a loss that would fall from one that would not?
 
 # %% id="hand-over"
 # What the guard refused is held back from the 06:00 run.

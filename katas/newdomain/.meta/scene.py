@@ -247,7 +247,7 @@ def _log(night: Night, changes: list[dict[str, Any]], rng: np.random.Generator) 
         (entry, "node-c takes over rank 1 from node-a (fan speed), weights compared: equal"),
         (entry, "guard: update skipped"),
         (entry + 2, "ALERT train_loss above 1.6x its running median"),
-        (entry + int(rng.integers(12, 20)), "guard: every update since the alert skipped"),
+        (entry + int(rng.integers(12, 20)), "guard: still skipping updates"),
         (STEPS - 1, "done"),
     ]
     entries.sort(key=lambda e: e[0])
