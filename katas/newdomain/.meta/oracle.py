@@ -1,0 +1,123 @@
+"""What the judge measures of a run of `newdomain`: final weights on unseen documents and against its own run, and the hand-over against the truth."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fixtures.cluster import flat_weights
+from fixtures.exhibits import BadExhibit, load_weights, read_bytes, read_json
+from fixtures.journal import history
+from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+
+torch.set_num_threads(1)
+KEPT = tuple(range(24, 300, 25))
+MAY_BE_MISSING = 1
+"""A run that goes on without a few rows has no row for the steps at the end."""
+
+
+def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
+    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    ranks = [_model(evidence, f"final-rank{rank}", truth) for rank in range(2)]
+    weights = [flat_weights(model.parameters()) for model in ranks]
+    nats = {name: float(document_nll_nats(ranks[0], probe).mean()) for name, probe in truth["probes"].items()}
+    planned, floor = truth["planned_nats"], truth["floor_nats"]
+    old, new = truth["old"], truth["new"]
+    way = truth["planned"] - truth["start"]
+    return (
+        {
+            "newest_excess_nats": nats[new] - floor[new],
+            "newest_on_the_way": _on_the_way(evidence, truth),
+            "newest_planned_excess_nats": planned[new] - floor[new],
+            "older_excess_nats": sum(nats[t] - floor[t] for t in old) / len(old),
+            "older_planned_excess_nats": sum(planned[t] - floor[t] for t in old) / len(old),
+            "imprint_nats": nats["imprint"],
+            "planned_imprint_nats": planned["imprint"],
+            "distance": float((weights[0] - truth["planned"]).norm() / way.norm()),
+            "rank_difference": float((weights[0] - weights[1]).abs().max()),
+            "kept_val_loss": _kept_val_loss(evidence, truth),
+        }
+        | _rows(evidence, truth)
+        | _hand_over(evidence, truth)
+    )
+
+
+def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
+    model = GPT(GPTConfig(**truth["model"]))
+    load_weights(model, evidence, name)
+    return model
+
+
+def _on_the_way(evidence: Path, truth: dict[str, Any]) -> list[list[float]]:
+    """Return, for some kept steps, the loss on unseen documents of the newest source over the exact likelihood: the run's, the planned run's."""
+    probe, floor = truth["probes"][truth["new"]], truth["floor_nats"][truth["new"]]
+    found = []
+    for step, planned in truth["planned_on_the_way"].items():
+        name = f"weights-{step:06d}"
+        is_kept = (evidence / f"{name}.safetensors").exists()
+        nats = float(document_nll_nats(_model(evidence, name, truth), probe).mean()) if is_kept else math.nan
+        found.append([step, nats - floor, planned - floor])
+    return found
+
+
+@torch.no_grad()
+def _kept_val_loss(evidence: Path, truth: dict[str, Any]) -> list[tuple[int, float]]:
+    """The kept steps that count and the last one, with the validation loss of their weights."""
+    validation = torch.from_numpy(truth["validation"]).long()
+    rows = history(read_bytes(evidence, "telemetry.jsonl"))
+    kept = [row["step"] for row in rows if row["step"] in KEPT]
+    if len(kept) < len(KEPT) - MAY_BE_MISSING:
+        return [(KEPT[0], math.nan)]
+    names = {step: f"weights-{step:06d}" for step in kept}
+    losses = [(step, float(next_token_loss(_model(evidence, name, truth), validation))) for step, name in names.items()]
+    # What is handed over is what the last row measured.
+    return [*losses, (rows[-1]["step"], float(next_token_loss(_model(evidence, "final-rank0", truth), validation)))]
+
+
+def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
+    """What took part in updates: the share of the sound documents, and how many of them once too often."""
+    sound = set(truth["sound_rows"])
+    trained: list[str] = []
+    for row in history(read_bytes(evidence, "telemetry.jsonl")):
+        updates, rows = row.get("updates"), row.get("rows")
+        if isinstance(updates, list) and isinstance(rows, list) and any(type(u) is int and u > 0 for u in updates):
+            trained += [digest for rank in rows if isinstance(rank, list) for digest in rank if isinstance(digest, str)]
+    met = [digest for digest in trained if digest in sound]
+    return {
+        "coverage": len(set(met)) / len(sound),
+        "times_too_many": (len(met) - len(set(met))) / len(sound),
+    }
+
+
+def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
+    try:
+        form = read_json(evidence, "hand_over")
+    except BadExhibit:
+        form = {}
+    form = form if isinstance(form, dict) else {}
+    listed = _list(form.get("documents"))
+    documents = {pair for pair in map(_pair, listed) if pair}
+    # Whatever is no pair counts as one that names nothing; a pair named twice counts once.
+    odd = sum(_pair(d) is None for d in listed)
+    others = [thing for name in ("ranks", "changes") for thing in _list(form.get(name))]
+    damaged = {(s, d) for s, d in truth["damaged"]}
+    named = len(documents) + odd
+    return {
+        "hand_over_named": float(named),
+        "hand_over_others": float(len(others)),
+        "hand_over_recall": len(documents & damaged) / len(damaged),
+        "hand_over_precision": len(documents & damaged) / named if named else 0.0,
+    }
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _pair(value: Any) -> tuple[int, int] | None:
+    if isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value):
+        return value[0], value[1]
+    return None
