@@ -26,6 +26,7 @@ from IPython.display import HTML, DisplayHandle, Markdown, display
 
 from harness import desk
 from harness.errors import LabError, SubmissionError
+from harness.exam import FILE as EXAM
 from harness.kata import Kata, all_katas, load_kata
 from harness.notebook import authored, diffs, read_submission, sources, submit
 from harness.webpage import as_html, render
@@ -70,6 +71,9 @@ class KataMagics(Magics):  # type: ignore[misc]
             raise BadMagic(USAGE)
         if "KATA_RUN" in os.environ:
             return  # a check runs this notebook: a check within it would have no end
+        if (self.notebook().parent.parent.parent / EXAM).exists():
+            self._exam(word, rest)
+            return
         try:
             getattr(self, f"_{word}")(rest)
         except LabError as e:
@@ -98,6 +102,22 @@ class KataMagics(Magics):  # type: ignore[misc]
         view = _View(f"{path.name} as saved at {time.strftime('%H:%M:%S', time.localtime(path.stat().st_mtime))}")
         stale = self._stale(path)
         view.follow([*command, "--events"], stale)
+
+    def _exam(self, word: str, rest: Sequence[str]) -> None:
+        """Check an exam's notebook, by the exam's rules, and show what the command line says."""
+        if word != "check":
+            raise BadMagic("this is an exam's notebook: only %kata check works here, or %kata check 0.8 to say how sure you are")
+        command = [sys.executable, "-m", "harness", "exam", "check", self.notebook().parent.name]
+        command += ["--confidence", rest[0]] if rest else []
+        for cell in self._stale(self.notebook()):
+            print(f"Not what you ran: `{cell}` ran here with another text than the saved file holds. Save, then check again.")
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        try:
+            for line in process.stdout or ():
+                print(line, end="")
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            print(process.communicate()[0])
 
     def _stale(self, path: Path) -> list[str]:
         """Cells whose last run here was of another text than the saved one."""

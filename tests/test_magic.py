@@ -104,6 +104,20 @@ def test_a_file_that_is_no_notebook_is_said_to_be_none(kernel, sums):
     assert "Not checked." in (shown := kernel.run("%kata check")) and "is not JSON" in shown
 
 
+def test_an_exams_notebook_is_checked_by_the_exams_rules(sums, runs):
+    notebook = runs / "exams" / "0001" / "notebooks" / "sums" / "sums.ipynb"
+    notebook.parent.mkdir(parents=True)
+    nbformat.write(for_learners(sums), notebook)
+    (runs / "exams" / "0001" / "exam.jsonl").write_text("")
+    kernel = Kernel(notebook.parent)
+    kernel.run("%load_ext harness")
+
+    assert "only %kata check works here" in kernel.run("%kata hint")
+    assert "no exam is open; make exam starts one" in kernel.run("%kata check 0.8")
+    kernel.client.stop_channels()
+    kernel.manager.shutdown_kernel(now=True)
+
+
 def test_an_interrupt_ends_the_check(kernel, sums):
     notebook = for_learners(sums)
     next(c for c in notebook.cells if c.id == "total").source = "import time\ntime.sleep(60)\ndef total(readings):\n    return 0"
