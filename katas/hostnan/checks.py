@@ -90,7 +90,7 @@ def check_every_finite_gradient_is_applied(recomputed, band):
 def check_the_hosts_that_are_in_order_do_the_work(reported, recomputed, truth, band):
     """The host that fails is named and computes nothing after its first failure; the others compute all, and stay in."""
     named = recomputed["isolated"]
-    assert band("named_another", high=0).admits(named != truth["sick"]), (
+    assert band("named_another", high=0).admits(int(named != truth["sick"])), (
         f"handed over as the host that goes to repair: {named or 'none'}; on that host's device every product of the night is right"
         if named in truth["hosts"]
         else f"handed over as the host that goes to repair: {named or 'none'}"

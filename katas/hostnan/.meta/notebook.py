@@ -128,7 +128,7 @@ def learning_rate(step):
     """Warmup, then cosine to the floor."""
     warmup = min(1.0, (step + 1) / plan["warmup_updates"])
     cosine = 0.5 * (1 + np.cos(np.pi * step / plan["updates"]))
-    return warmup * plan["peak_learning_rate"] * (plan["floor"] + (1 - plan["floor"]) * cosine)
+    return float(warmup * plan["peak_learning_rate"] * (plan["floor"] + (1 - plan["floor"]) * cosine))
 
 # %% id="train-step"
 def train_step(step):
@@ -144,11 +144,11 @@ def train_step(step):
 
 # %% id="run"
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
 recorder = PoolRecorder(
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 while step < plan["updates"]:
     if step % plan["checkpoint_every"] == 0:
         save(step)

@@ -313,7 +313,8 @@ def cases(seed: int) -> list[dict[str, Any]]:
     rank = int(rng.integers(WORLD_SIZE))
     found.append({"what": "a whole tensor of nan", "ranks": [rank], "changes": [put(rank, matrices, "nan", ALL)]})
     one, two = (int(r) for r in sorted(rng.choice(WORLD_SIZE, 2, replace=False)))
-    (name, size), place = names[0], int(rng.integers(names[0][1]))
+    name, size = names[0]
+    place = int(rng.integers(size))
     found.append(
         {
             "what": "inf on one rank, -inf at the same place of another",
