@@ -86,6 +86,6 @@ def everything(replica, optimizer):
 
 def whole_numbers(values):
     try:
-        return sorted({int(value) for value in values})
+        return sorted({int(value) for value in ([values] if isinstance(values, int) else values)})
     except (TypeError, ValueError):
         return []

@@ -35,8 +35,10 @@ while step < plan["updates"]:
     try:
         train_step(step)
     except Halt as halt:
-        if len(isolated) > 5:
-            raise
+        if isolated:
+            recorder.record(step, [])
+            step += 1
+            continue
         for rank in halt.ranks:
             isolated.append(in_service[rank])
             in_service[rank] = plan["spare"]
