@@ -42,9 +42,9 @@ def check_calm_is_left_alone(recomputed, band):
 
 
 def check_what_was_meant_is_left_alone(recomputed, band):
-    """At most one in ten changes that were meant, and do no harm, is called."""
+    """At most one in five changes that were meant, and do no harm, is called."""
     value = recomputed["benign_disturbed"]
-    assert band("benign_disturbed", high=0.1).admits(value), f"{value:.0%} of the changes that were meant are called (bar 10 %)"
+    assert band("benign_disturbed", high=0.2).admits(value), f"{value:.0%} of the changes that were meant are called (bar 20 %)"
 
 
 def check_calls_come_before_the_curve(recomputed, band):

@@ -1,4 +1,4 @@
-"""The nights of `smokealarm`: eighteen stored runs with their answers, and forty-eight that only the probe sees, one step at a time.
+"""The nights of `smokealarm`: sixteen stored runs with their answers, and forty-eight that only the probe sees, one step at a time.
 
 All are real runs (`fixtures.watches`). A hidden run ends a few steps after the step by which the alarm is due, and one to which nothing happens
 ends by the same law: what comes later is in no file, and a file's length says nothing.
@@ -16,7 +16,7 @@ from fixtures import incidents
 from fixtures.casebook import save_case
 from fixtures.faults.spikes import HELD_OUT
 from fixtures.incidents import BASE_STEPS, VARIANTS
-from fixtures.sealed import KEY_BYTES, records_of, seal
+from fixtures.sealed import KEY_BYTES, records_of, sealed
 from fixtures.watches import Watch, watch
 
 BAD = ("data", "lr", "opt", "hw")
@@ -24,7 +24,7 @@ EACH_BAD, EACH_BENIGN, EACH_TWIN = 7, 4, 2
 """Hidden runs of each bad kind, of each innocent variant, and of each bad kind's runs that come a second time, without the fault"""
 NUM_HOMES = 3
 """Healthy runs that the hidden ones are forks of"""
-EARLIEST, LATEST = 22, 170
+EARLIEST, LATEST = 22, 130
 """Watched steps before something happens"""
 DUE = 4
 """Steps after the first bad one by which the alarm must have come"""
@@ -107,7 +107,8 @@ def inputs(seed: int, folder: Path) -> None:
     keys = np.random.default_rng([seed, 44])
     for n, (home, number) in enumerate(order(seed)):
         telemetry = drawn[home][number]
-        seal(records_of(telemetry, len(telemetry["step"])), folder / f"{n:02d}.run", keys.bytes(KEY_BYTES))
+        content = sealed(records_of(telemetry, len(telemetry["step"])), keys.bytes(KEY_BYTES))
+        (folder / f"{n:02d}.run").write_bytes(content)
 
 
 def truth(seed: int) -> dict[str, Any]:

@@ -18,9 +18,9 @@ def rate(t):
 
 
 def rows(t):
-    """Rows that are not what was written, where the loss is high, and rows that say the same over and over."""
+    """Rows that are not what was written, or that say the same over and over, where the loss is high too."""
     high = t["loss_per_rank"][-1] > np.median(t["loss_per_rank"][-40:]) + 0.28
-    return (~t["hash_ok"][-1] & high).any() or t["repeat_fraction"][-1].max() > 0.7
+    return (high & (~t["hash_ok"][-1] | (t["repeat_fraction"][-1] > 0.85))).any()
 
 
 def make_alarm():

@@ -1,7 +1,7 @@
 # No rule for any kind: how unusual is this step, in several columns, against the run's own past? A single odd step must be very odd.
 
 # %% id="alarm"
-FLOORS = {"gap": 1e-4, "apart": 1e-5, "state": 1e-4, "rate": 0.05, "unsigned": 0.05, "repeats": 0.06}
+FLOORS = {"gap": 1e-4, "apart": 1e-5, "state": 1e-4, "rate": 0.05, "unsigned": 0.05, "repeats": 0.05}
 
 
 def signals(t):
@@ -13,7 +13,7 @@ def signals(t):
         "state": abs(np.log(t["optimizer_checksum"][-1] / t["optimizer_manifest"][-1])) if t["optimizer_manifest"][-1] else 0.0,
         "rate": np.log(t["lr_applied"][-1]).max(),
         "unsigned": max(0.0, *(excess * ~t["hash_ok"][-1])),
-        "repeats": t["repeat_fraction"][-1].max(),
+        "repeats": max(0.0, *(excess * (t["repeat_fraction"][-1] > 0.85))),
     }
 
 
