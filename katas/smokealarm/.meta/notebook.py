@@ -105,7 +105,7 @@ for number, (run, answer) in enumerate(zip(runs, answers)):
     print(f"{number:2}  {answer['kind']:7}", "" if first is None else f"called {late[0]} after" if late else "missed", f"false: {false}" if false else "")
 
 # %% id="diagnosis"
-# For the desk's handbook, names of columns: which is the first to show it, in the very step, and in no sound run?
+# For the desk's handbook, names of columns: which is the first to show it, in the very step?
 diagnosis = {
     "rate": "",  # a wrong learning rate
     "state": "",  # wrong optimizer state
