@@ -20,7 +20,7 @@ def rate(t):
 def rows(t):
     """Rows that are not what was written, or that say the same over and over, where the loss is high too."""
     high = t["loss_per_rank"][-1] > np.median(t["loss_per_rank"][-40:]) + 0.28
-    return (high & (~t["hash_ok"][-1] | (t["repeat_fraction"][-1] > 0.85))).any()
+    return (high & (~t["hash_ok"][-1] | (t["repeat_fraction"][-1] > 0.8))).any()
 
 
 def make_alarm():

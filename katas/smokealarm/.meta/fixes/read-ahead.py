@@ -13,7 +13,7 @@ def odd(records, at):
     state = abs(now["optimizer_checksum"] / now["optimizer_manifest"] - 1) > 1e-3
     rate = (np.array(now["lr_applied"]) > 1.35 * np.median([r["lr_applied"] for r in past], axis=0)).any()
     high = loss > np.median([r["loss_per_rank"] for r in past]) + 0.28
-    return gap or state or rate or (~np.array(now["hash_ok"]) & high).any() or (high & (np.array(now["repeat_fraction"]) > 0.85)).any()
+    return gap or state or rate or (~np.array(now["hash_ok"]) & high).any() or (high & (np.array(now["repeat_fraction"]) > 0.8)).any()
 
 
 def what_comes(frame):

@@ -13,7 +13,7 @@ def signals(t):
         "state": abs(np.log(t["optimizer_checksum"][-1] / t["optimizer_manifest"][-1])) if t["optimizer_manifest"][-1] else 0.0,
         "rate": np.log(t["lr_applied"][-1]).max(),
         "unsigned": max(0.0, *(excess * ~t["hash_ok"][-1])),
-        "repeats": max(0.0, *(excess * (t["repeat_fraction"][-1] > 0.85))),
+        "repeats": max(0.0, *(excess * (t["repeat_fraction"][-1] > 0.8))),
     }
 
 

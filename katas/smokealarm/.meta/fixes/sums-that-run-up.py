@@ -32,7 +32,7 @@ def make_alarm():
             sums["rate"].add(plan / 0.1),
             sums["update"].add(update / 0.5),
             sums["rows"].add(wrong_rows.max() / 0.08),
-            sums["same"].add(((t["loss_per_rank"][-1] - usual) * (t["repeat_fraction"][-1] > 0.85)).max() / 0.08),
+            sums["same"].add(((t["loss_per_rank"][-1] - usual) * (t["repeat_fraction"][-1] > 0.8)).max() / 0.08),
         ]
         return any(ringing)
 

@@ -6,7 +6,7 @@ def odd(t, at):
     state = abs(t["optimizer_checksum"][at] / t["optimizer_manifest"][at] - 1) > 1e-3
     rate = (t["lr_applied"][at] > 1.35 * np.median(t["lr_applied"][:at], axis=0)).any()
     high = t["loss_per_rank"][at] > np.median(t["loss_per_rank"][:at]) + 0.28
-    return gap or state or rate or (high & (~t["hash_ok"][at] | (t["repeat_fraction"][at] > 0.85))).any()
+    return gap or state or rate or (high & (~t["hash_ok"][at] | (t["repeat_fraction"][at] > 0.8))).any()
 
 
 def make_alarm():
