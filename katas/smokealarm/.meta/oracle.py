@@ -70,8 +70,9 @@ def _in_time(run: dict[str, Any], called: list[int], due: int) -> int | None:
 
 
 def _before_the_curve(step: int, onset: int, every: int) -> bool:
-    """Whether a call came before the first mean that has a bad step in it was shown, or in the first bad step itself."""
-    return step == onset or step < onset // every * every + every - 1
+    """Whether a call came before the first mean was shown of whose steps half or more are bad, two to six steps after the first."""
+    shown = onset // every * every + every - 1
+    return step < (shown if 2 * (shown - onset + 1) >= every else shown + every)
 
 
 def _probed(evidence: Path, lengths: list[int]) -> tuple[list[str], list[Any]]:
