@@ -41,7 +41,7 @@ def watched(make_alarm, telemetry_by_step):
         if spent < RUN_LIMIT_S:
             try:
                 with limited():
-                    alarm = alarm or make_alarm()
+                    alarm = make_alarm() if alarm is None else alarm
                     answer = yes_or_no(alarm(telemetry))
             except Exception as e:  # whatever is raised is no answer to this step, and to no other
                 errors.append(f"{type(e).__name__}: {e}"[:160])
