@@ -132,6 +132,8 @@ def show_proof(console: Console, result: ProofResult) -> None:
     refused = sum(not f.believed for f in stolen)
     console.print(Text(f"  results of another seed: {refused} of {len(stolen)} refused", "dim"))
     console.print(Text(f"  same seed twice: {'bit-identical' if not result.bits else 'differs in ' + result.bits}", "dim"))
+    for claim in result.claims:
+        console.print(Text(f"  selftest: {claim.claim}: {claim.measured:.3g} (bar {claim.bar:.3g})", "dim" if claim.holds else "red"))
     budget = result.kata.toml.budget
     limits = f"of {budget.notebook_s:g} s, {result.peak_memory_gib:.2f} GiB of {budget.memory_gib:g} GiB"
     console.print(Text(f"  slowest run {result.slowest_s:.1f} s {limits}", "dim"))

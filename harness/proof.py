@@ -17,6 +17,7 @@ from harness.forgery import liar, thief
 from harness.kata import Kata, Proof, listed, load_proof
 from harness.kernel import Execution
 from harness.scaffold import check_names, problems
+from harness.selftest import Claim, selftest
 from harness.variants import JUDGES, Bench, Row, broken, cached_run, fixed, forget_old_runs, kept, plan, run_all
 from harness.verdict import Judge, Verdict
 from harness.world import content_hash, fixtures_of
@@ -56,6 +57,8 @@ class ProofResult:
     forged: tuple[Forged, ...]
     bits: str
     """How two runs of the reference on the same seed differ; empty when they do not."""
+    claims: tuple[Claim, ...]
+    """What the kata's selftest measured; none where it has none."""
     problems: tuple[str, ...]
 
     @property
@@ -76,6 +79,7 @@ def prove(bench: Bench) -> ProofResult:
     kata = bench.kata
     proof = load_proof(kata)
     calibrated = refused_by_sd(kata)
+    claims = bench.executor.submit(selftest, kata)
     variants = [broken(bench, proof, PROOF_SEEDS)]
     for fix in proof.fix:
         clear = fix.expect == "fail" and calibrated.get(fix.name, 0.0) > ONE_SEED_MARGIN_SD
@@ -98,13 +102,14 @@ def prove(bench: Bench) -> ProofResult:
         *_too_close(kata, reference, calibrated),
         *_believed(forged),
         *over_budget(kata, rows),
+        *(f"selftest: {c.claim}: {c.measured:.3g}, expected {c.bar:.3g}" for c in claims.result() if not c.holds),
     ]
     if bits and not proof.not_bit_identical:
         found.append(
             f"two runs of `{proof.reference.name}` on seed 0 differ: {bits}; make it repeatable, or say why not in `not_bit_identical`"
         )
     forget_old_runs(bench)
-    result = ProofResult(kata, checks, tuple(rows), forged, bits, tuple(found))
+    result = ProofResult(kata, checks, tuple(rows), forged, bits, claims.result(), tuple(found))
     _write_receipt(result)
     return result
 
@@ -252,6 +257,7 @@ def _write_receipt(result: ProofResult) -> None:
         "lies_refused": len([f for f in result.forged if not f.believed]),
         "lies_told": len(result.forged),
         "bit_identical": not result.bits,
+        **({"selftest": {c.claim: c.measured for c in result.claims}} if result.claims else {}),
         "runs_s": round(sum(e.elapsed_s for row in result.rows for e in row.executions)),
         "slowest_s": round(result.slowest_s, 1),
         "peak_memory_gib": round(result.peak_memory_gib, 2),

@@ -219,3 +219,13 @@ def test_the_others_come_up_by_turns(toys):
     chosen = {due(katas, 0.5, 2, f"2026-11-{day:02}")[0].slug for day in range(1, 31)}
 
     assert chosen == {"doubles", "crashes", "dies"}
+
+
+@pytest.mark.slow
+def test_a_claim_of_the_kata_that_does_not_hold_is_named(sums, proven):
+    (sums.meta / "selftest.py").write_text("def selftest():\n    return [('holds', 1.0, 1.0, True), ('is small', 0.7, 0.6, False)]\n")
+
+    result, _ = proven()
+
+    assert result.problems == ("selftest: is small: 0.7, expected 0.6",)
+    assert [c.claim for c in result.claims] == ["holds", "is small"]

@@ -1,0 +1,5 @@
+# Most steps are calm.
+
+# %% id="alarm"
+def make_alarm():
+    return lambda t: False

@@ -1,0 +1,34 @@
+# The right gauges; a single odd step is not believed, two of three are.
+
+
+# %% id="alarm"
+def machine(t):
+    """Two machines find another loss for the same rows, or hold other weights."""
+    gap = np.abs(t["loss_per_rank"][-1] - t["loss_swap"][-1]).max()
+    return not (gap < 1e-3 and abs(np.diff(t["replica_checksum"][-1])[0]) < 1e-4)
+
+
+def state(t):
+    """The optimizer read something else than it wrote, beyond rounding."""
+    return not abs(t["optimizer_checksum"][-1] / t["optimizer_manifest"][-1] - 1) < 1e-3
+
+
+def rate(t):
+    """A group's rate leaves the plan by more than a re-warm does."""
+    return (t["lr_applied"][-1] > 1.35 * np.median(t["lr_applied"][-40:], axis=0)).any()
+
+
+def rows(t):
+    """Rows that are not what was written, or that say the same over and over, where the loss is high too."""
+    high = t["loss_per_rank"][-1] > np.median(t["loss_per_rank"][-40:]) + 0.28
+    return (high & (~t["hash_ok"][-1] | (t["repeat_fraction"][-1] > 0.8))).any()
+
+
+def make_alarm():
+    odd = []
+
+    def alarm(t):
+        odd.append(bool(machine(t) or state(t) or rate(t) or rows(t)))
+        return sum(odd[-3:]) >= 2
+
+    return alarm

@@ -1,0 +1,87 @@
+"""What the judge measures of an alarm: when it called somebody, against what the runs were.
+
+An alarm calls when it begins to ring, and once more after every ten steps that it goes on. A call within `due` steps of the first bad
+step is in time. Every call in a step in which nothing bad has happened yet is a false one, also where something innocent has.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixtures.exhibits import BadExhibit, read_json
+
+BAD = ("data", "lr", "opt", "hw")
+AGAIN = 10
+"""Steps after which an alarm that goes on ringing calls once more"""
+
+
+def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
+    """Return measurements by name; BadExhibit when the run left no answers."""
+    runs = truth["runs"]
+    rings, raised = _probed(evidence, [run["num_steps"] for run in runs])
+    called = [calls(ring) for ring in rings]
+    found = [_in_time(run, steps, truth["due"]) for run, steps in zip(runs, called, strict=True)]
+    bad = [n for n, run in enumerate(runs) if run["kind"] in BAD]
+    caught = [n for n in bad if found[n] is not None]
+    false = {n: [s for s in called[n] if n not in bad or s < runs[n]["onset"]] for n in range(len(runs))}
+    num_false = sum(map(len, false.values()))
+    calm = sum(run["onset"] if n in bad else run["num_steps"] for n, run in enumerate(runs))
+    recall = {kind: float(np.mean([n in caught for n in bad if runs[n]["kind"] == kind])) for kind in BAD}
+    worst = min(recall, key=lambda kind: recall[kind])
+    benign = [n for n, run in enumerate(runs) if run["kind"] == "benign"]
+    disturbed = [n for n in benign if any(s >= runs[n]["onset"] for s in called[n])]
+    pairs = [(n, run["twin"]) for n, run in enumerate(runs) if run["twin"] is not None and run["kind"] != "clean"]
+    early = [n for n in caught if _before_the_curve(found[n], runs[n]["onset"], truth["every"])]
+    return {
+        "recall": len(caught) / len(bad),
+        "worst_recall": recall[worst],
+        "worst_kind": BAD.index(worst),
+        "recall_by_kind": [recall[kind] for kind in BAD],
+        "precision": len(caught) / max(len(caught) + num_false, 1),
+        "false_calls": num_false,
+        "calm_steps": calm,
+        "false_per_10000": 1e4 * num_false / calm,
+        "benign_disturbed": len(disturbed) / len(benign),
+        "before_the_curve": len(early) / len(bad),
+        "mean_delay": float(np.mean([found[n] - runs[n]["onset"] for n in caught])) if caught else float("nan"),
+        "same_past": float(np.mean([rings[n][: runs[n]["onset"]] == rings[m][: runs[n]["onset"]] for n, m in pairs])),
+        "num_bad": len(bad),
+        "raised": raised,
+    }
+
+
+def calls(ring: str) -> list[int]:
+    """Return the steps in which an alarm calls somebody."""
+    steps: list[int] = []
+    for step, on in enumerate(ring):
+        began = on == "1" and (step == 0 or ring[step - 1] == "0")
+        if began or (on == "1" and step - steps[-1] >= AGAIN):
+            steps.append(step)
+    return steps
+
+
+def _in_time(run: dict[str, Any], called: list[int], due: int) -> int | None:
+    """The first call from the first bad step on, if it comes in time."""
+    after = [step for step in called if run["onset"] <= step <= run["onset"] + due]
+    return after[0] if after else None
+
+
+def _before_the_curve(step: int, onset: int, every: int) -> bool:
+    """Whether a call came before the first mean was shown of whose steps half or more are bad, two to six steps after the first."""
+    shown = onset // every * every + every - 1
+    return step < (shown if 2 * (shown - onset + 1) >= every else shown + every)
+
+
+def _probed(evidence: Path, lengths: list[int]) -> tuple[list[str], list[Any]]:
+    found = read_json(evidence, "probe")
+    rings = found.get("rings") if isinstance(found, dict) else None
+    if not isinstance(rings, list) or len(rings) != len(lengths):
+        raise BadExhibit(f"probe.json has no answers to {len(lengths)} runs")
+    for n, (ring, length) in enumerate(zip(rings, lengths, strict=True)):
+        if not isinstance(ring, str) or len(ring) != length or set(ring) - {"0", "1"}:
+            raise BadExhibit(f"probe.json: answers {n} are not {length} times 0 or 1")
+    raised = found.get("raised")
+    return rings, raised if isinstance(raised, list) else []

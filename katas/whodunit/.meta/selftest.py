@@ -1,0 +1,47 @@
+"""What the incidents of this kata are worth: the loss curve alone does not tell the cause, the telemetry does, and no one column does it all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from fixtures.incidents_proof import Claim, claims, sample
+
+SEEDS = range(4100, 4107)  # 20 incidents each, four of each kind
+CALM = 20
+DISCRIMINATORS = {
+    "loss_per_rank": 0.25,  # hw: without either, a machine that computes wrongly cannot be told from rows
+    "loss_swap": 0.25,
+    "hash_ok": 0.17,  # data: whether rows are what was written, and not only new
+    "repeat_fraction": 0.15,  # data: rows that were written so
+}
+
+
+def selftest() -> list[Claim]:
+    torch.set_num_threads(1)
+    return claims(sample(SEEDS), diagnose, DISCRIMINATORS)
+
+
+def diagnose(t: dict[str, Any]) -> dict[str, Any]:
+    """The decision list of the reference fix; a rule whose column is missing is passed over, and then the update's size must do."""
+    loss, calm = t.get("loss_per_rank"), slice(0, CALM)
+    if loss is not None and "loss_swap" in t and np.nanmax(np.abs(loss - t["loss_swap"])) > 1e-3:
+        return {"cause": "hw"}
+    if "replica_checksum" in t and np.abs(np.diff(t["replica_checksum"], axis=1)).max() > 1e-4:
+        return {"cause": "hw"}
+    state = {"optimizer_checksum", "optimizer_manifest"} <= t.keys()
+    if state and np.abs(t["optimizer_checksum"] / t["optimizer_manifest"] - 1).max() > 1e-3:
+        return {"cause": "opt"}
+    if "lr_applied" in t and (t["lr_applied"] > 1.3 * np.median(t["lr_applied"][:10], axis=0)).any():
+        return {"cause": "lr"}
+    larger = "update_ratio" in t and t["update_ratio"].max() > 2 * np.median(t["update_ratio"][calm])
+    if larger and not (state and "lr_applied" in t):
+        return {"cause": "opt" if "lr_applied" in t else "lr"}
+    wrong = ~t["hash_ok"] if "hash_ok" in t else np.zeros(t["shard"].shape if "shard" in t else (len(t["val_loss"]), 2), dtype=bool)
+    if loss is not None:
+        wrong = wrong & (loss > np.median(loss[calm]) + 0.28)
+    if "repeat_fraction" in t:
+        wrong = wrong | (t["repeat_fraction"] > 0.7)
+    return {"cause": "data" if wrong.any() else "benign"}

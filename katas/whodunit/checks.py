@@ -1,0 +1,71 @@
+"""What holds for a `diagnose` that a spike desk can rely on. Read it as the specification it is.
+
+`recomputed` is what the judge found: after the last cell, `diagnose` was called with sixty incidents of other runs, twelve of each kind, one
+at a time and in no order; half of them are of variants that are in no public set. An abstention counts as half a hit everywhere.
+"""
+
+KINDS = ("data", "lr", "opt", "hw", "benign")
+
+
+def check_causes_are_named(recomputed, band):
+    """The causes of incidents that nobody has seen are named, each of the five."""
+    value, abstained, raised = recomputed["macro_f1"], recomputed["abstained"], recomputed["raised"]
+    assert band("macro_f1", low=0.85).admits(value), (
+        f"macro-F1 over the five causes is {value:.2f} on {recomputed['asked']} hidden incidents (bar 0.85); {abstained} abstentions"
+        + (f"; diagnose raised an exception on {len(raised)}, first {raised[0]}" if raised else "")
+    )
+
+
+def check_no_cause_is_missed(recomputed, band):
+    """Of each cause, 70 % are recognised."""
+    value = recomputed["worst_recall"]
+    assert band("worst_recall", low=0.7).admits(value), (
+        f"of the hidden incidents with cause `{KINDS[int(recomputed['worst_kind'])]}`, {value:.0%} are recognised (bar 70 % for every cause)"
+    )
+
+
+def check_unknown_variants_are_recognised(recomputed, band):
+    """Incidents of variants that are in no public set are recognised too."""
+    value, known = recomputed["new_variants"], recomputed["known_variants"]
+    assert band("new_variants", low=0.8).admits(value), (
+        f"{value:.0%} of the incidents whose variant is in no public set are recognised (bar 80 %), and {known:.0%} of the others"
+    )
+
+
+def check_first_bad_steps_are_found(recomputed, band):
+    """The first bad step is found, within one step."""
+    value = recomputed["first_step"]
+    assert band("first_step", low=0.8).admits(value), (
+        f"the first bad step is named within one step in {value:.0%} of the incidents (bar 80 %)"
+    )
+
+
+def check_places_are_found(recomputed, band):
+    """Where an incident has a place (a shard, a rank, a source), it is named."""
+    value = recomputed["place"]
+    assert band("place", low=0.8).admits(value), f"the place is named in {value:.0%} of the incidents that have one (bar 80 %)"
+
+
+def check_actions_are_right(recomputed, band):
+    """What is to be done is named."""
+    value = recomputed["action"]
+    assert band("action", low=0.85).admits(value), f"the right action is named in {value:.0%} of the incidents (bar 85 %)"
+
+
+def check_actions_help(recomputed, band):
+    """Runs that go back and do what is named end as they should."""
+    harm = recomputed["harm"]
+    helped = sum(value <= HARM_NATS for value in harm) / len(harm)
+    assert band("helped", low=0.9).admits(helped), (
+        f"of {len(harm)} incidents that were replayed with what `diagnose` names, {helped:.0%} end within {HARM_NATS} nats of the right action, "
+        f"on the judge's scale (bar 90 %); the others are off by up to {max(harm):.2f} nats"
+    )
+
+
+HARM_NATS = 0.03  # the right action taken one step early or late leaves nothing; wrong ones leave 0.04 to 5 nats
+
+
+def check_confidence_can_be_trusted(recomputed, band):
+    """Confidence says how often the cause is right."""
+    value = recomputed["brier"]
+    assert band("brier", high=0.2).admits(value), f"the Brier score of the confidences is {value:.3f} (bar 0.2; always 0.5 has 0.25)"
