@@ -14,29 +14,29 @@ MAY_BE_MADE_AGAIN = 30
 
 
 def check_every_source_is_learnt(recomputed, band):
-    """The newest source is learnt as well as in the planned run."""
+    """Each source is learnt as well as in the planned run."""
     value, planned = recomputed["newest_excess_nats"], recomputed["newest_planned_excess_nats"]
     # Right repairs of other kinds are up to 0.006 off to either side.
     bar = band("newest_nats_lost", low=-0.009, high=0.009)
     assert bar.admits(value - planned), (
-        f"on 200 unseen documents of the newest source the final weights lose {value:.4f} nats/token over the exact likelihood; "
+        f"on 200 unseen documents of one source the final weights lose {value:.4f} nats/token over the exact likelihood; "
         f"the planned run loses {planned:.4f} (bar {bar.high} to either side)"
     )
     way = np.array(recomputed["newest_on_the_way"], dtype=float)  # [kept, 3]: step, loss over the exact likelihood, that of the planned run
     off = np.nan_to_num(np.abs(way[:, 1] - way[:, 2]), nan=np.inf)
     step, value, planned = way[off.argmax()]
     assert band("newest_nats_on_the_way", high=0.08).admits(off.max()), (
-        f"after step {step:.0f} the weights lose {value:.3f} nats/token on the newest source over the exact likelihood; "
+        f"after step {step:.0f} the weights lose {value:.3f} nats/token on one source over the exact likelihood; "
         f"the planned run loses {planned:.3f} there (bar 0.08 to either side)"
     )
 
 
-def check_older_text_is_learnt(recomputed, band):
-    """The older sources are learnt as well as in the planned run."""
+def check_other_text_is_learnt(recomputed, band):
+    """The other sources are learnt as well as in the planned run."""
     value, planned = recomputed["older_excess_nats"], recomputed["older_planned_excess_nats"]
     bar = band("older_nats_lost", low=-0.006, high=0.006)
     assert bar.admits(value - planned), (
-        f"on 400 unseen documents of the older sources the final weights lose {value:.4f} nats/token over the exact likelihood; "
+        f"on 400 unseen documents of the other sources the final weights lose {value:.4f} nats/token over the exact likelihood; "
         f"the planned run loses {planned:.4f} (bar {bar.high} to either side)"
     )
 

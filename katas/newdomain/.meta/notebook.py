@@ -65,7 +65,6 @@ def text(shard, document):
     return table.decode(shards[shard][document])
 
 
-print(manifest[0])
 print(text(0, 0))
 
 # %% id="data-loader"

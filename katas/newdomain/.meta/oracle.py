@@ -102,12 +102,15 @@ def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
     documents = {pair for pair in map(_pair, listed) if pair}
     # Whatever is no pair counts as one that names nothing; a pair named twice counts once.
     odd = sum(_pair(d) is None for d in listed)
-    others = [thing for name in ("ranks", "changes") for thing in _list(form.get(name))]
+    # Whatever else is held back, under whatever name and in whatever shape, would be held back too.
+    others = sum(
+        len(value) if isinstance(value, list | dict | str) else value is not None for name, value in form.items() if name != "documents"
+    )
     damaged = {(s, d) for s, d in truth["damaged"]}
     named = len(documents) + odd
     return {
         "hand_over_named": float(named),
-        "hand_over_others": float(len(others)),
+        "hand_over_others": float(others),
         "hand_over_recall": len(documents & damaged) / len(damaged),
         "hand_over_precision": len(documents & damaged) / named if named else 0.0,
     }

@@ -245,7 +245,7 @@ def _log(night: Night, changes: list[dict[str, Any]], rng: np.random.Generator) 
         (first + STRETCH_STEPS, f"guard: {STRETCH_STEPS} updates skipped, loss is back"),
         (first + int(rng.integers(20, 40)), "on-call: the guard did what it is for, no action"),
         (entry, "node-c takes over rank 1 from node-a (fan speed), weights compared: equal"),
-        (entry, "guard: update skipped"),
+        (entry + 2, "guard: updates are skipped"),
         (entry + 2, "ALERT train_loss above 1.6x its running median"),
         (entry + int(rng.integers(12, 20)), "guard: still skipping updates"),
         (STEPS - 1, "done"),
@@ -284,7 +284,8 @@ def truth(seed: int) -> dict[str, Any]:
         "diagnosis": {
             "first_jump": ["data"],
             "second_jump": ["none"],
-            "second_jump_step": [night.entry],
+            # The first batches of the new mix may lie below the guard's ratio.
+            "second_jump_step": [night.entry, night.entry + 1, night.entry + 2],
             "source": [NEW],
             "column": ["loss_per_document", "documents_per_rank", "loss_per_rank"],
             "action": ["none"],
