@@ -1,8 +1,13 @@
 """Behaviour is judged by calling the learner's functions, in their kernel, on inputs that are there only then."""
 
+import math
+import time
+
 import pytest
+from nbformat.v4 import new_code_cell
 
 from harness.attempt import attempt
+from harness.engine import Session
 from harness.errors import KataError
 from harness.kata import load_kata
 from harness.notebook import apply_fix, authored, submit
@@ -92,3 +97,18 @@ def test_the_cell_id_of_the_judge_is_reserved(doubles):
 
     with pytest.raises(KataError, match="the cell id `probe` is the harness's own"):
         authored(doubles)
+
+
+def test_drawing_the_questions_is_not_the_notebooks_time():
+    left_while_drawing = []
+
+    def draw(cell):
+        left_while_drawing.append(session.seconds_left())
+        time.sleep(0.3)
+
+    session = Session(km=None, env={}, log=None, deadline=time.monotonic() + 1.0, before=draw)
+    session.on_start(new_code_cell("answer()", id="probe"), 0)
+
+    assert left_while_drawing == [math.inf], "nothing is killed for it"
+    assert session.seconds_left() > 0.9
+    assert 0.3 <= session.waited_s < 0.5
