@@ -106,9 +106,9 @@ def test_drawing_the_questions_is_not_the_notebooks_time():
         left_while_drawing.append(session.seconds_left())
         time.sleep(0.3)
 
-    session = Session(km=None, env={}, log=None, deadline=time.monotonic() + 1.0, before=draw)
+    session = Session(km=None, env={}, log=None, deadline=time.monotonic() + 20.0, before=draw)
     session.on_start(new_code_cell("answer()", id="probe"), 0)
 
     assert left_while_drawing == [math.inf], "nothing is killed for it"
-    assert session.seconds_left() > 0.9
-    assert 0.3 <= session.waited_s < 0.5
+    assert session.seconds_left() > 19.8
+    assert session.waited_s >= 0.3
