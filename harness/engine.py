@@ -51,13 +51,19 @@ class Session:
     """Code cells in the order in which they were started: IPython's In[1], In[2], …"""
     output_chars: int = 0
     """What the cells have printed and shown so far."""
+    waited_s: float = 0.0
+    """What `before` took, which is not the notebook's time."""
 
     def seconds_left(self, cell: NotebookNode | None = None) -> float:
         # nbclient takes 0 for "no limit".
         return max(0.05, self.deadline - time.monotonic())
 
     def on_start(self, cell: NotebookNode, cell_index: int) -> None:
+        began, left = time.monotonic(), self.deadline - time.monotonic()
+        self.deadline = math.inf
         self.before(cell.id)
+        self.deadline = time.monotonic() + left
+        self.waited_s += time.monotonic() - began
         self.cell = cell.id
         if cell.cell_type == "code" and cell.source.strip():
             self.counted.append(cell)

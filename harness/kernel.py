@@ -130,7 +130,7 @@ def _run(
                 outcome, message = _executed(notebook, place, session, stage, seed)
         if watch.killed_for:
             outcome, message = watch.killed_for
-        elapsed_s = time.monotonic() - started
+        elapsed_s = time.monotonic() - started - session.waited_s
         _take(stage.evidence, place.run_dir / "evidence")
     finally:
         stage.clear()
