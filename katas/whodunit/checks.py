@@ -56,9 +56,9 @@ def check_actions_help(recomputed, band):
     """Runs that go back and do what is named end as they should."""
     harm = recomputed["harm"]
     helped = sum(value <= HARM_NATS for value in harm) / len(harm)
-    assert band("helped", low=0.9).admits(helped), (
+    assert band("helped", low=0.85).admits(helped), (
         f"of {len(harm)} incidents that were replayed with what `diagnose` names, {helped:.0%} end within {HARM_NATS} nats of the right action, "
-        f"on the judge's scale (bar 90 %); the others are off by up to {max(harm):.2f} nats"
+        f"on the judge's scale (bar 85 %); the others are off by up to {max(harm):.2f} nats"
     )
 
 

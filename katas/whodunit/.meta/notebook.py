@@ -110,7 +110,7 @@ def diagnose(t):
     """
     at = alarm(t)
     near = min(entries(t), key=lambda entry: abs(entry[0] - at), default=(at, "data"))
-    cause = SUSPECTS[near[1].split(":")[0].split()[0]]
+    cause = next(cause for word, cause in SUSPECTS.items() if near[1].startswith(word))
     place = {"data": int(t["shard"][at, 0]), "hw": int(t["loss_per_rank"][at].argmax())}.get(cause)
     return {"cause": cause, "first_bad_step": int(t["step"][at]), "place": place, "action": ACTIONS[cause], "confidence": 0.8, "abstain": False}
 

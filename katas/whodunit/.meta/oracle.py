@@ -101,7 +101,7 @@ def _probed(evidence: Path, count: int) -> tuple[list[dict[str, Any]], list[Any]
     return [a if isinstance(a, dict) else {} for a in answers], raised if isinstance(raised, list) else []
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _home(run_seed: int) -> World:
     torch.set_num_threads(1)
     return incidents.world(run_seed)
@@ -139,7 +139,7 @@ def _action(answer: dict[str, Any], true: dict[str, Any]) -> dict[str, Any]:
     return {"action": answer.get("action"), "first_bad_step": np.clip(step, 0, 1e6), "place": answer.get("place")}
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _best(seed: int, chosen: tuple[tuple[int, str, str], ...]) -> list[list[float]]:
     """The outcomes of the right actions."""
     home = _home(seed)

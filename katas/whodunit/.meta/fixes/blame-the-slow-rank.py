@@ -66,4 +66,4 @@ def diagnose(t):
     high = np.flatnonzero(t["public_loss"] > np.median(t["public_loss"][:4]) + 0.1)
     at = 5 * int(high[0]) + 4 if len(high) else 40
     slow = int(t["tokens_per_s"].min(0).argmin())
-    return found | {"place": {"data": int(t["shard"][at, slow]), "hw": slow}.get(found["cause"], found["place"])}
+    return found | {"place": {"data": int(t["shard"][at, slow]), "hw": slow}.get(found["cause"])}
