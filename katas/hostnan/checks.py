@@ -73,7 +73,7 @@ def check_no_rank_is_updated_with_what_is_no_number(recomputed, band):
 
 
 def check_every_finite_gradient_is_applied(recomputed, band):
-    """Asked with gradients that are finite, large or small, `apply_update` makes the planned update on all ranks."""
+    """Asked with gradients that are finite, large or small, `apply_update` makes the planned update on all ranks, weights and moments."""
     refused, apart = recomputed["refused"], recomputed["apart"]
     asked = recomputed["healthy"]
     assert band("refused", high=0).admits(len(refused)), (

@@ -15,7 +15,7 @@
 # You hand over three things:
 # - **the run that `plan.json` asks for**, where it would be if this had not happened: all rows, the planned updates, at most 30 of them made again. It may end on the hosts that you trust
 #   (four, or three with four rows each; the hosts that are in order stay in), and all its products are computed on their devices;
-# - **an `apply_update` that tomorrow's launch can rely on**: from whatever gradients the ranks bring, it either makes the planned update on all ranks, or raises `Halt`,
+# - **an `apply_update` that tomorrow's launch can rely on**: from whatever gradients the ranks bring, it either makes the planned update on all ranks, weights and moments, or raises `Halt`,
 #   which names the ranks whose gradients it refuses, while weights and moments of every rank are still what they were;
 # - the name of **the host that goes to repair**, if you think that one has to, and your **diagnosis**.
 #
