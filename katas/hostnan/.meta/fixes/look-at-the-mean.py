@@ -1,0 +1,52 @@
+# The mean of the gradients is looked at, after the exchange; all ranks are named, and the one to replace is found by asking each again.
+
+# %% id="update"
+class Halt(Exception):
+    """The update was not made: the gradients of `ranks` are refused."""
+
+    def __init__(self, ranks):
+        super().__init__(f"ranks {ranks}")
+        self.ranks = ranks
+
+
+def apply_update(replicas, optimizers, learning_rate):
+    """Turn the gradients that the ranks have computed, each on its own rows, into one update of all of them."""
+    all_reduce_mean(replicas)
+    if not all(p.grad.isfinite().all() for p in replicas[0].parameters()):
+        raise Halt(list(range(len(replicas))))
+    for replica, optimizer in zip(replicas, optimizers):
+        clip_grad_norm_(replica.parameters(), plan["grad_clip"])
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+
+# %% id="run"
+place()
+(folder / "checkpoints").mkdir()
+recorder = PoolRecorder(
+    replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
+)
+isolated = []
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
+while step < plan["updates"]:
+    if step % plan["checkpoint_every"] == 0:
+        save(step)
+    try:
+        train_step(step)
+    except Halt as halt:
+        while not isolated:
+            for rank, (replica, rows_BT) in enumerate(zip(replicas, rows[step].chunk(len(in_service)))):
+                replica.zero_grad()
+                next_token_loss(replica, rows_BT).backward()
+                if not all(p.grad.isfinite().all() for p in replica.parameters()):
+                    isolated.append(in_service[rank])
+                    in_service[rank] = plan["spare"]
+        place()
+        step = load(max((folder / "checkpoints").glob("*.pt"), key=lambda path: path.stat().st_mtime_ns))
+        continue
+    step += 1
+recorder.finish()
+
+# %% id="hand-over"
+# The host that goes to repair.
+recorder.exhibit("hand_over", {"isolated": isolated[0] if isolated else None})

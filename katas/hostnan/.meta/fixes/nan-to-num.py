@@ -1,0 +1,22 @@
+# What is no number in a gradient becomes zero, or the largest number there is.
+
+# %% id="update"
+class Halt(Exception):
+    """The update was not made: the gradients of `ranks` are refused."""
+
+    def __init__(self, ranks):
+        super().__init__(f"ranks {ranks}")
+        self.ranks = ranks
+
+
+def apply_update(replicas, optimizers, learning_rate):
+    """Turn the gradients that the ranks have computed, each on its own rows, into one update of all of them."""
+    for replica in replicas:
+        for p in replica.parameters():
+            p.grad.nan_to_num_(0.0, 0.0, 0.0)
+    all_reduce_mean(replicas)
+    for replica, optimizer in zip(replicas, optimizers):
+        clip_grad_norm_(replica.parameters(), plan["grad_clip"])
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
