@@ -42,7 +42,7 @@ def check_other_jobs_go_the_planned_way(recomputed, band):
 
 def check_what_is_held_back_is_right(recomputed, band):
     """The night's hand-over names what has to be held back, and nothing else."""
-    named, wrongly = recomputed["sick_device_named"], recomputed["named_wrongly"]
+    named, wrongly = recomputed["device_named"], recomputed["named_wrongly"]
     right = band("named", low=1).admits(float(named)) & band("named_wrongly", high=0).admits(float(len(wrongly)))
     assert right, (
         f"{'what' if named else 'nothing of what'} has to be held back from the next job is named, and {len(wrongly)} that "
@@ -88,7 +88,9 @@ def check_the_plan_is_kept(reported, truth, band):
 def check_ranks_agree(recomputed, band):
     """Both ranks end with the same weights."""
     value = recomputed["rank_difference"]
-    assert band("rank_difference", high=1e-5).admits(value), f"the final weights of rank 0 and rank 1 differ by up to {value:.2e} (bar 1e-5)"
+    assert band("rank_difference", high=1e-5).admits(value), (
+        f"the final weights of rank 0 and rank 1 differ by up to {value:.2e} (bar 1e-5)"
+    )
 
 
 def check_the_curve_is_this_runs(reported, recomputed, band):

@@ -7,16 +7,17 @@
 # What you are told on the hand-over call:
 # - that rank reads a shard which is new in the mixture and plainly harder than the others; the data team has verified the hashes of its text and will not take it out;
 # - the validation loss is computed on a device of its own, which is checked every day;
-# - a fan was replaced while the run went on; there is no XID event on any device, and both ranks ended with equal weights;
+# - one device ran hot, another had memory errors, all of them corrected; a fan was replaced while the run went on; both ranks ended with equal weights;
 # - the evening shift wants to lower the clip, the morning shift to run on rank 0 alone.
 #
 # You hand over **a run that you would ship**: what `plan.json` says, 140 updates on the rows of both ranks, computed on the devices of this job;
 # **what has to be held back** from the next job, devices or shards by name, if anything; and your **diagnosis**.
 #
 # The plan names a device for each rank and two spares. What the plan names is paid for and does its work until there is something against it; the spares
-# are lent. `fixtures/devices.py` is the vendor's and stays as it is, the names in `devices/` say what is in the slots.
+# are lent. `fixtures/devices.py` is the vendor's and stays as it is.
 #
-# Your repair will be replayed on two other nights. Your `train` will also be called with eight short jobs on other devices, where other things happen, or nothing.
+# Your repair will be replayed on two other nights. Your `train` will also be called with eight short jobs that are smaller and have other devices and shards; there other
+# things happen, or nothing. What it needs it finds in `job`.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -38,7 +39,7 @@ torch.set_num_threads(1)
 night = scene.open(SEED)
 print((night / "run.log").read_text())
 print((night / "plan.json").read_text())
-print((night / "health.csv").read_text())
+print(*(p.read_text() for p in sorted(night.glob("health/*/events.log"))), sep="\n")
 print(*sorted(str(p.relative_to(night)) for p in night.rglob("*") if p.is_file()), sep="\n")
 
 # %% id="job"

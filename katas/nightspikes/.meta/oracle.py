@@ -24,12 +24,16 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
     final = [_model(evidence, f"final-rank{rank}", truth) for rank in RANKS]
     kept = {step: _model(evidence, f"weights-{step:06d}", truth) for step in truth["way"] if step + 1 != truth["updates"]}
     last = truth["updates"] - 1
-    return {
-        "distance": [[step, _distance(model, step, truth)] for step, model in kept.items()],
-        "final_distance": [_distance(model, last, truth) for model in final],
-        "rank_difference": float((_flat(final[0]) - _flat(final[1])).abs().max()),
-        "kept_val_loss": [[step, _val_loss(model, truth)] for step, model in [*kept.items(), (last, final[0])]],
-    } | _held_back(evidence, truth) | _jobs(evidence, truth)
+    return (
+        {
+            "distance": [[step, _distance(model, step, truth)] for step, model in kept.items()],
+            "final_distance": [_distance(model, last, truth) for model in final],
+            "rank_difference": float((_flat(final[0]) - _flat(final[1])).abs().max()),
+            "kept_val_loss": [[step, _val_loss(model, truth)] for step, model in [*kept.items(), (last, final[0])]],
+        }
+        | _held_back(evidence, truth)
+        | _jobs(evidence, truth)
+    )
 
 
 def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
@@ -62,13 +66,15 @@ def _names(handed: Any, kind: str) -> set[str]:
 def _held_back(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
     handed = read_json(evidence, "hand_over")
     devices, shards = _names(handed, "devices"), _names(handed, "shards")
-    return {"sick_device_named": truth["sick"] in devices, "named_wrongly": sorted(devices - {truth["sick"]}) + sorted(shards)}
+    return {"device_named": truth["sick"] in devices, "named_wrongly": sorted(devices - {truth["sick"]}) + sorted(shards)}
 
 
 def _jobs(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
     arrays, words = read_arrays(evidence, "probe"), read_json(evidence, "probe")
     handed = words.get("handed") if isinstance(words, dict) else None
-    jobs = [_job(f"job-{i}", arrays, handed.get(f"job-{i}") if isinstance(handed, dict) else None, job) for i, job in enumerate(truth["jobs"])]
+    jobs = [
+        _job(f"job-{i}", arrays, handed.get(f"job-{i}") if isinstance(handed, dict) else None, job) for i, job in enumerate(truth["jobs"])
+    ]
     return {name: [job[name] for job in jobs] for name in jobs[0]} | {
         "job_clean_steps": sum(job["clean_steps"] for job in truth["jobs"]),
         "job_errors": list(words["errors"].values()) if isinstance(words, dict) and isinstance(words.get("errors"), dict) else [],

@@ -26,9 +26,9 @@ def audited(job, step, rank, kept, made, name, sound):
         if all(map(torch.equal, made, gradients(model, job.rows[step, rank], job.devices[other]))):
             return None
         third = next(n for n in sound if n not in (name, other))
-        if not all(map(torch.equal, made, gradients(model, job.rows[step, rank], job.devices[third]))):
-            return name
-        return other
+        believed = all(map(torch.equal, made, gradients(model, job.rows[step, rank], job.devices[third])))
+        return other if believed else name
+    return None
 
 
 def train(job):
