@@ -123,14 +123,14 @@ def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, wi
             return silicon
 
 
-def _task(rng: np.random.Generator, kind: Any, updates: int, width: int, sick_rank: int) -> Task:
+def _task(rng: np.random.Generator, kind: Any, updates: int, width: int, sick_rank: int, hard_rank: int) -> Task:
     hosts = rng.choice(40, 2, replace=False)
     names = [str(n) for n in rng.permutation([f"n{host:02d}-g{g}" for host in hosts for g in rng.choice(8, 2, replace=False)])]
     placed, spares = names[:2], names[2:]
     sick = {"spare": spares[int(rng.integers(2))], "sound": ""}.get(kind, placed[sick_rank])
     shards, validation = _shards(rng, updates, turns_hard=kind == "sound")
     easy, hard = list(shards)[:2], list(shards)[2:]
-    ranks = [{"device": device, "shards": hard if rank == sick_rank else easy} for rank, device in enumerate(placed)]
+    ranks = [{"device": device, "shards": hard if rank == hard_rank else easy} for rank, device in enumerate(placed)]
     plan = _plan(updates, width, ranks, spares)
     torch.manual_seed(int(rng.integers(2**31)))
     weights = {name: tensor.clone() for name, tensor in GPT(GPTConfig(**plan["model"])).state_dict().items()}
@@ -160,7 +160,8 @@ def _shards(rng: np.random.Generator, updates: int, turns_hard: bool) -> tuple[d
 @lru_cache(maxsize=8)
 def night_of(seed: int) -> Task:
     rng = np.random.default_rng([seed, 20260320])
-    night = _task(rng, (FORWARD, "night"), NIGHT_UPDATES, NIGHT_WIDTH, sick_rank=int(rng.integers(2)))
+    rank = int(rng.integers(2))
+    night = _task(rng, (FORWARD, "night"), NIGHT_UPDATES, NIGHT_WIDTH, sick_rank=rank, hard_rank=rank)
     model = train_soundly(night, updates=60)[0][0]
     while not _is_seen_twice(night, model):
         silicon = _weak(rng, FORWARD, "night", NIGHT_UPDATES, NIGHT_WIDTH)
@@ -185,7 +186,9 @@ def _is_seen_twice(night: Task, model: nn.Module) -> bool:
 @lru_cache(maxsize=8)
 def jobs_of(seed: int) -> list[Task]:
     rng = np.random.default_rng([seed, 20260321])
-    return [_task(rng, KINDS[i], JOB_UPDATES, JOB_WIDTH, sick_rank=number % 2) for number, i in enumerate(rng.permutation(len(KINDS)))]
+    order = rng.permutation(len(KINDS))
+    # Each rank has the sick device in half of the jobs, and the hard shard in half of those.
+    return [_task(rng, KINDS[i], JOB_UPDATES, JOB_WIDTH, sick_rank=n % 2, hard_rank=n // 2 % 2) for n, i in enumerate(order)]
 
 
 def rows_of(task: Task) -> Tensor:
