@@ -19,21 +19,22 @@ def check_the_way_is_the_planned_one(recomputed, band):
     """At every kept step and at the end the run is where it would be if every product had been right."""
     way = np.array(recomputed["distance"], dtype=float)  # [kept, 2]: step, distance
     off = np.nan_to_num(way[:, 1], nan=np.inf)
-    # Another order of sums, and three ranks instead of four, take right runs less than 0.00001 off.
-    bar = band("distance", high=1e-4)
+    # Another order of sums, and three ranks instead of four, take right runs up to 0.000001 off; a rank that computes elsewhere at least 0.0006.
+    bar = band("distance", high=5e-5)
     first = way[(off > bar.high).argmax()] if (off > bar.high).any() else way[off.argmax()]
     assert bar.admits(off.max()), (
-        f"{where(first)} (bar {bar.high:.2%}), and so at {(off > bar.high).sum()} of the {len(way)} kept steps; the judge's run made the same updates, and all its products were right"
+        f"{where(first)} (bar {bar.high:.3%}), and so at {(off > bar.high).sum()} of the {len(way)} kept steps; the judge's run made the same updates, and all its products were right"
     )
     final = recomputed["final_distance"][0]
-    assert band("final_distance", high=1e-4).admits(final), f"the final weights of rank 0 are {final:.3%} of the way off (bar 0.01 %)"
+    assert band("final_distance", high=5e-5).admits(final), f"the final weights of rank 0 are {final:.3%} of the way off (bar 0.005 %)"
 
 
 def check_every_stretch_is_the_planned_one(recomputed, band):
     """From each kept step to the next, the run moves as it would if every product had been right."""
     moves = np.array(recomputed["stretch"], dtype=float)  # [kept, 2]: step, how far the move is from the right run's
+    # Right runs stay below 0.000003; a rank that computes elsewhere is 0.004 off.
     off = np.nan_to_num(moves[:, 1], nan=np.inf)
-    bar = band("stretch", high=5e-4)
+    bar = band("stretch", high=1e-4)
     worst = moves[off.argmax()]
     assert bar.admits(off.max()), (
         f"in the ten updates up to step {worst[0]:.0f} the run moved {worst[1]:.4f} lengths of the move away from where it would move "
@@ -45,8 +46,8 @@ def check_the_ranks_end_at_the_same_weights(recomputed, band):
     """At the end three ranks at least hold the weights that the plan leads to."""
     off = np.nan_to_num(np.array(recomputed["final_distance"], dtype=float), nan=np.inf)  # [rank]
     third = np.sort(off)[2]
-    assert band("third_rank_distance", high=1e-4).admits(third), (
-        f"the final weights of the ranks are {', '.join(f'{x:.3%}' for x in off)} of the way off from the planned ones (inf: not finite, or not there); three have to be within 0.01 %"
+    assert band("third_rank_distance", high=5e-5).admits(third), (
+        f"the final weights of the ranks are {', '.join(f'{x:.3%}' for x in off)} of the way off from the planned ones (inf: not finite, or not there); three have to be within 0.005 %"
     )
 
 
@@ -90,7 +91,7 @@ def check_every_finite_gradient_is_applied(recomputed, band):
 def check_the_hosts_that_are_in_order_do_the_work(reported, recomputed, truth, band):
     """The host that fails is named and computes nothing after its first failure; the others compute all, and stay in."""
     named = recomputed["isolated"]
-    assert band("named_another", high=0).admits(named != truth["sick"]), (
+    assert band("named_another", high=0).admits(int(named != truth["sick"])), (
         f"handed over as the host that goes to repair: {named or 'none'}; on that host's device every product of the night is right"
         if named in truth["hosts"]
         else f"handed over as the host that goes to repair: {named or 'none'}"
@@ -120,7 +121,7 @@ def check_the_plan_is_kept(reported, recomputed, truth, band):
     assert band("updates_made", low=UPDATES, high=UPDATES + MAY_BE_MADE_AGAIN).admits(made), (
         f"{made:.0f} updates were made, those included that the run went back on; the plan has {UPDATES}, and {MAY_BE_MADE_AGAIN} may be made again"
     )
-    rate, planned = float((reported["learning_rate"] * updates).sum()), truth["learning_rate_sum"]
+    rate, planned = float((reported["learning_rate"] * (updates >= 1)).sum()), truth["learning_rate_sum"]
     assert band("learning_rate_deviation", high=1e-6).admits(relative_difference(rate, planned)), (
         f"the learning rates of all updates add up to {rate:.6f}; the plan has {planned:.6f}"
     )

@@ -22,7 +22,7 @@ def probe(notebook, inputs):
     for changes in questions:
         replicas, optimizers = ranks(plan, state, gradients)
         change(replicas, changes)
-        before = [everything(*rank) for rank in zip(replicas, optimizers)]
+        before = [everything(*rank) for rank in zip(replicas, optimizers, strict=True)]
         answer = {"halted": False, "named": [], "raised": ""}
         try:
             apply_update(replicas, optimizers, RATE)
@@ -30,8 +30,8 @@ def probe(notebook, inputs):
             answer["halted"] = isinstance(e, halt)
             answer["raised"] = f"{type(e).__name__}: {e}"[:160]
             answer["named"] = whole_numbers(getattr(e, "ranks", []))
-        after = [everything(*rank) for rank in zip(replicas, optimizers)]
-        answer["touched"] = [rank for rank, (was, now) in enumerate(zip(before, after)) if not torch.equal(was, now)]
+        after = [everything(*rank) for rank in zip(replicas, optimizers, strict=True)]
+        answer["touched"] = [rank for rank, (was, now) in enumerate(zip(before, after, strict=True)) if not torch.equal(was, now)]
         answer["agree"] = all(torch.equal(flat_weights(replica.parameters()), weights_of(replicas)) for replica in replicas)
         answers.append(answer)
         weights.append(weights_of(replicas).numpy())
@@ -60,8 +60,8 @@ def ranks(plan, state, gradients):
     model.load_state_dict(state["model"])
     replicas = replicate(model, len(gradients))
     optimizers = []
-    for replica, own in zip(replicas, gradients):
-        for p, gradient in zip(replica.parameters(), own):
+    for replica, own in zip(replicas, gradients, strict=True):
+        for p, gradient in zip(replica.parameters(), own, strict=True):
             p.grad = gradient.clone()
         optimizer = torch.optim.AdamW(replica.parameters(), betas=tuple(plan["betas"]), weight_decay=plan["weight_decay"], fused=True)
         optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
@@ -86,6 +86,6 @@ def everything(replica, optimizer):
 
 def whole_numbers(values):
     try:
-        return sorted({int(value) for value in values})
+        return sorted({int(value) for value in ([values] if isinstance(values, int) else values)})
     except (TypeError, ValueError):
         return []

@@ -17,7 +17,7 @@
 #   (four, or three with four rows each; the hosts that are in order stay in), and all its products are computed on their devices;
 # - **an `apply_update` that tomorrow's launch can rely on**: from whatever gradients the ranks bring, it either makes the planned update on all ranks, or raises `Halt`,
 #   which names the ranks whose gradients it refuses, while weights and moments of every rank are still what they were;
-# - the name of **the host that goes to repair**, and your **diagnosis**.
+# - the name of **the host that goes to repair**, if you think that one has to, and your **diagnosis**.
 #
 # Your repair will be replayed on two other nights, with other documents, another host and another step.
 
@@ -128,7 +128,7 @@ def learning_rate(step):
     """Warmup, then cosine to the floor."""
     warmup = min(1.0, (step + 1) / plan["warmup_updates"])
     cosine = 0.5 * (1 + np.cos(np.pi * step / plan["updates"]))
-    return warmup * plan["peak_learning_rate"] * (plan["floor"] + (1 - plan["floor"]) * cosine)
+    return float(warmup * plan["peak_learning_rate"] * (plan["floor"] + (1 - plan["floor"]) * cosine))
 
 # %% id="train-step"
 def train_step(step):
@@ -144,11 +144,11 @@ def train_step(step):
 
 # %% id="run"
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
-recorder = PoolRecorder(
+recorder = PoolRecorder(  # watches these four models and optimizers, whatever device they compute on
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 while step < plan["updates"]:
     if step % plan["checkpoint_every"] == 0:
         save(step)
@@ -180,7 +180,7 @@ for row in telemetry:
 # - Which of the files in `folder / "checkpoints"` would you start from?
 
 # %% id="hand-over"
-# The host that goes to repair.
+# The host that goes to repair; None if none has to.
 recorder.exhibit("hand_over", {"isolated": None})
 
 # %% id="diagnosis"

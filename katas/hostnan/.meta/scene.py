@@ -85,7 +85,7 @@ def draw(seed: int) -> Night:
     plan = _plan(rng, names)
     # The judge reads rank 0's weights on the way, and a run may leave a rank out: its host is sound.
     sick_rank, slow_rank = (int(r) for r in rng.choice(np.arange(1, WORLD_SIZE), 2, replace=False))
-    first_bad_step = int(rng.integers(146, 205))
+    first_bad_step = int(rng.integers(146, 200))
     layout = WEIGHT_GRAD if seed == 0 else int(rng.integers(3))
     ends = sorted({int(e) for e in (rng.integers(50, 90), rng.integers(110, 140), rng.integers(212, 230))} | {first_bad_step, UPDATES})
     rows = _documents(languages, rng.choice(TOPICS, UPDATES * ROWS), rng)
@@ -142,7 +142,7 @@ def _silicon(rng: np.random.Generator, names: Sequence[str], sick_rank: int, lay
         lane=(lane[0], lane[1] - 32),
         factor=(math.inf, math.inf),
         stride=(1, math.inf),
-        chance=(0.3, 1.01),
+        chance=(0.5, 1.01),
     )
     return silicon
 
@@ -241,7 +241,8 @@ def build(seed: int, world: Path) -> None:
     for name, silicon in night.silicon.items():
         (world / "devices" / f"{name}.bin").write_bytes(silicon)
     hosts, at = night.plan["hosts"], night.first_bad_step
-    corrected, retrained = (str(name) for name in rng.choice(hosts, 2, replace=False))
+    # On the public night nothing at all stands in the failing host's log; on the others its log tells nothing either way.
+    corrected, retrained = (str(name) for name in rng.choice([h for h in hosts if seed or h != night.sick], 2, replace=False))
     write_host_logs(
         world / "hosts", rng, hosts, range(FROM_UPDATE, at + 30), at=at, slow=night.slow, corrected=corrected, retrained=retrained
     )
@@ -313,7 +314,8 @@ def cases(seed: int) -> list[dict[str, Any]]:
     rank = int(rng.integers(WORLD_SIZE))
     found.append({"what": "a whole tensor of nan", "ranks": [rank], "changes": [put(rank, matrices, "nan", ALL)]})
     one, two = (int(r) for r in sorted(rng.choice(WORLD_SIZE, 2, replace=False)))
-    (name, size), place = names[0], int(rng.integers(names[0][1]))
+    name, size = names[0]
+    place = int(rng.integers(size))
     found.append(
         {
             "what": "inf on one rank, -inf at the same place of another",

@@ -104,11 +104,13 @@ axes[0].plot(steps[9:], smooth, color="tab:gray", label="train_loss, mean of 10 
 axes[0].plot(steps, [row["val_loss"] for row in rows], color="tab:green", linewidth=1, label="val_loss")
 axes[0].legend(fontsize="small")
 for axis, column in zip(axes[1:3], ["loss_per_rank", "grad_norm_per_rank"]):
-    axis.plot(steps, [row[column] for row in rows], linewidth=1, label=["rank 0", "rank 1"])
+    axis.plot(steps, [row.get(column, [np.nan] * 2) for row in rows], linewidth=1, label=["rank 0", "rank 1"])
     axis.set_ylabel(column)
 axes[1].legend(fontsize="small")
+# Columns that a loop of your own does not record stay empty.
 shards = [shard for rank in job.plan["ranks"] for shard in rank["shards"]]
-loss_per_shard = np.array([row["loss_per_row"] for row in rows]).reshape(len(rows), len(shards), -1).mean(2)
+unknown = np.full(job.rows.shape[1:3], np.nan)
+loss_per_shard = np.array([row.get("loss_per_row", unknown) for row in rows]).reshape(len(rows), len(shards), -1).mean(2)
 axes[3].plot(steps, loss_per_shard, linewidth=1, label=shards)
 axes[3].legend(fontsize="small")
 axes[0].set_ylabel("nats")

@@ -23,20 +23,22 @@ def apply_update(replicas, optimizers, learning_rate):
 
 # %% id="run"
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
 recorder = PoolRecorder(
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
 isolated = []
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 while step < plan["updates"]:
     if step % plan["checkpoint_every"] == 0:
         save(step)
     try:
         train_step(step)
     except Halt as halt:
-        if len(isolated) > 5:
-            raise
+        if isolated:
+            recorder.record(step, [])
+            step += 1
+            continue
         for rank in halt.ranks:
             isolated.append(in_service[rank])
             in_service[rank] = plan["spare"]

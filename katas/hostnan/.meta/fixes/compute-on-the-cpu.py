@@ -32,6 +32,9 @@ optimizers = [
 ]
 
 
+isolated = []
+
+
 class Cpu:
     def linear(self, x, weight, bias=None):
         return F.linear(x, weight, bias)
@@ -44,12 +47,11 @@ def place():
 
 # %% id="run"
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
 recorder = PoolRecorder(
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
-isolated = []
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 while step < plan["updates"]:
     if step % plan["checkpoint_every"] == 0:
         save(step)

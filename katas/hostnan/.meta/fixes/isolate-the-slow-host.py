@@ -23,12 +23,12 @@ def apply_update(replicas, optimizers, learning_rate):
 
 # %% id="run"
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
 recorder = PoolRecorder(
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
 isolated = []
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 isolated.append(max(health, key=lambda host: health[host][-1]["compute_ms"]))
 in_service[in_service.index(isolated[0])] = plan["spare"]
 place()

@@ -35,12 +35,12 @@ def train_step(step):
 
 # %% id="run"
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
 recorder = PoolRecorder(
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
 isolated = []
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 goes_back = 0
 while step < plan["updates"]:
     if step % plan["checkpoint_every"] == 0:
@@ -49,11 +49,12 @@ while step < plan["updates"]:
         train_step(step)
     except Halt as halt:
         goes_back += 1
-        if goes_back > 1 or len(halt.ranks) > 1:
-            raise
-        for rank in halt.ranks:
-            isolated.append(in_service[rank])
-            in_service[rank] = plan["spare"]
+        if goes_back > 2:
+            recorder.record(step, [])
+            step += 1
+            continue
+        isolated.append(in_service[halt.ranks[0]])
+        in_service[halt.ranks[0]] = plan["spare"]
         place()
         step = load(max((folder / "checkpoints").glob("*.pt"), key=lambda path: path.stat().st_mtime_ns))
         continue

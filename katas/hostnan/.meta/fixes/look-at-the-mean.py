@@ -22,12 +22,12 @@ def apply_update(replicas, optimizers, learning_rate):
 
 # %% id="run"
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
 recorder = PoolRecorder(
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
 isolated = []
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 while step < plan["updates"]:
     if step % plan["checkpoint_every"] == 0:
         save(step)
@@ -35,9 +35,9 @@ while step < plan["updates"]:
         train_step(step)
     except Halt as halt:
         while not isolated:
-            for rank, (replica, rows_BT) in enumerate(zip(replicas, rows[step].chunk(len(in_service)))):
+            for rank, (replica, own) in enumerate(zip(replicas, rows[step].chunk(len(in_service)))):
                 replica.zero_grad()
-                next_token_loss(replica, rows_BT).backward()
+                next_token_loss(replica, own).backward()
                 if not all(p.grad.isfinite().all() for p in replica.parameters()):
                     isolated.append(in_service[rank])
                     in_service[rank] = plan["spare"]

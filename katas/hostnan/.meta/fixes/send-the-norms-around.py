@@ -22,13 +22,15 @@ def apply_update(replicas, optimizers, learning_rate):
         optimizer.step()
 
 # %% id="run"
+import copy
+
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
 recorder = PoolRecorder(
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
 isolated = []
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 while step < plan["updates"]:
     if step % plan["checkpoint_every"] == 0:
         save(step)
@@ -40,7 +42,7 @@ while step < plan["updates"]:
             isolated.append(in_service[rank])
             in_service[rank] = plan["spare"]
             replicas[rank].load_state_dict(replicas[sound].state_dict())
-            optimizers[rank].load_state_dict(optimizers[sound].state_dict())
+            optimizers[rank].load_state_dict(copy.deepcopy(optimizers[sound].state_dict()))
         place()
         continue
     step += 1

@@ -1,4 +1,4 @@
-# The same host computes the step again until its gradient is finite.
+# The same host computes the step again until its gradient is finite; after three tries the spare computes it once.
 
 # %% id="update"
 class Halt(Exception):
@@ -23,22 +23,26 @@ def apply_update(replicas, optimizers, learning_rate):
 
 # %% id="run"
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
 recorder = PoolRecorder(
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
 isolated = []
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 while step < plan["updates"]:
     if step % plan["checkpoint_every"] == 0:
         save(step)
-    try:
-        train_step(step)
-    except Halt as halt:
-        isolated += [in_service[rank] for rank in halt.ranks]
-        if len(isolated) > 400:  # some lanes fail always
-            raise
-        continue
+    for tries in range(5):
+        if tries == 4:
+            in_service[:] = [plan["spare"] if host in isolated else host for host in in_service]
+            place()
+        try:
+            train_step(step)
+            break
+        except Halt as halt:
+            isolated += [in_service[rank] for rank in halt.ranks]
+    in_service[:] = plan["hosts"]
+    place()
     step += 1
 recorder.finish()
 

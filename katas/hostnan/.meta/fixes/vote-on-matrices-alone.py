@@ -23,12 +23,12 @@ def apply_update(replicas, optimizers, learning_rate):
 
 # %% id="run"
 place()
+step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
 recorder = PoolRecorder(
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
 isolated = []
-step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 while step < plan["updates"]:
     if step % plan["checkpoint_every"] == 0:
         save(step)
