@@ -1,0 +1,104 @@
+"""What the judge measures of a run of `nightspikes`: the night's and the jobs' weights, against what sound devices make of the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fixtures.cluster import flat_weights
+from fixtures.devices import Device, on
+from fixtures.exhibits import load_weights, read_arrays, read_json
+from fixtures.faults.hardware import sound_silicon
+from fixtures.models import GPT, GPTConfig, next_token_loss
+
+torch.set_num_threads(1)
+RANKS = (0, 1)
+
+
+def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
+    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    final = [_model(evidence, f"final-rank{rank}", truth) for rank in RANKS]
+    kept = {step: _model(evidence, f"weights-{step:06d}", truth) for step in truth["way"] if step + 1 != truth["updates"]}
+    last = truth["updates"] - 1
+    return (
+        {
+            "distance": [[step, _distance(model, step, truth)] for step, model in kept.items()],
+            "final_distance": [_distance(model, last, truth) for model in final],
+            "rank_difference": float((_flat(final[0]) - _flat(final[1])).abs().max()),
+            "kept_val_loss": [[step, _val_loss(model, truth)] for step, model in [*kept.items(), (last, final[0])]],
+        }
+        | _held_back(evidence, truth)
+        | _jobs(evidence, truth)
+    )
+
+
+def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
+    model = GPT(GPTConfig(**truth["model"]))
+    load_weights(model, evidence, name)
+    return model
+
+
+def _flat(model: GPT) -> Tensor:
+    return flat_weights(model.parameters())
+
+
+def _distance(model: GPT, step: int, truth: dict[str, Any]) -> float:
+    """Return how far weights are from where sound devices lead, in lengths of the way that leads there."""
+    start, there = truth["start"], truth["way"][step]
+    return float((_flat(model) - there).norm() / (there - start).norm())
+
+
+@torch.no_grad()
+def _val_loss(model: GPT, truth: dict[str, Any]) -> float:
+    evaluator = Device(sound_silicon(np.random.default_rng(0)))
+    return float(next_token_loss(on(model, evaluator), torch.from_numpy(truth["validation"]).long()))
+
+
+def _names(handed: Any, kind: str) -> set[str]:
+    names = handed.get(kind) if isinstance(handed, dict) else None
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+
+
+def _held_back(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
+    handed = read_json(evidence, "hand_over")
+    devices, shards = _names(handed, "devices"), _names(handed, "shards")
+    return {"device_named": truth["sick"] in devices, "named_wrongly": sorted(devices - {truth["sick"]}) + sorted(shards)}
+
+
+def _jobs(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
+    arrays, words = read_arrays(evidence, "probe"), read_json(evidence, "probe")
+    handed = words.get("handed") if isinstance(words, dict) else None
+    jobs = [
+        _job(f"job-{i}", arrays, handed.get(f"job-{i}") if isinstance(handed, dict) else None, job) for i, job in enumerate(truth["jobs"])
+    ]
+    return {name: [job[name] for job in jobs] for name in jobs[0]} | {
+        "job_clean_steps": sum(job["clean_steps"] for job in truth["jobs"]),
+        "job_errors": list(words["errors"].values()) if isinstance(words, dict) and isinstance(words.get("errors"), dict) else [],
+    }
+
+
+def _job(name: str, arrays: dict[str, Any], handed: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """Measure one of the probe's jobs; what it did not answer is infinitely far off."""
+    way = job["end"] - job["start"]
+    distances = []
+    for rank in RANKS:
+        weights = _vector(arrays.get(f"{name}.{rank}"), len(way))
+        distances.append(float((weights - job["end"]).norm() / way.norm()))
+    products = dict(zip(job["devices"], _vector(arrays.get(f"{name}.products"), len(job["devices"])).tolist(), strict=True))
+    devices, shards = _names(handed, "devices"), _names(handed, "shards")
+    return {
+        "job_distance": max(distances, key=lambda d: np.inf if np.isnan(d) else d),
+        "job_found": float(job["sick"] in devices) if job["sick_is_placed"] else -1.0,
+        "job_named_wrongly": len(devices - {job["sick"]}) + len(shards),
+        "job_work": min(products[device] / planned for device, planned in job["operations"].items()),
+    }
+
+
+def _vector(array: Any, length: int) -> Tensor:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fi" or array.shape != (length,):
+        return torch.full((length,), torch.nan)
+    return torch.from_numpy(array.astype(np.float64)).float()

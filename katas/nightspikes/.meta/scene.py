@@ -1,0 +1,308 @@
+"""The night of `nightspikes`: a job on two of four devices, one of which computes some columns of a product wrong, now and then.
+
+Each rank reads two shards. The rank on the device in question also has the hardest shard, which is sound. Its device has a weak lane that
+forward products go through; from a third of the night on, in two or three episodes, some of these products come out with a few columns times 64 or more.
+
+The probe's eight jobs have other devices: three layouts of product, each loud and quiet; one whose spare is the sick one; one where all is
+sound and a shard turns hard half-way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from fixtures.cluster import all_reduce_mean, flat_weights
+from fixtures.corpus import draw_language, vocabulary
+from fixtures.devices import FORWARD, INPUT_GRAD, WEIGHT_GRAD, Device, on
+from fixtures.faults.hardware import silicon_with_a_weak_lane, sound_silicon, struck, write_host_logs
+from fixtures.jobs import learning_rate, ready, update
+from fixtures.models import GPT, GPTConfig, next_token_loss
+
+torch.set_num_threads(1)
+ROWS_PER_SHARD, DOCUMENT_TOKENS = 2, 33
+NIGHT_UPDATES, JOB_UPDATES = 140, 36
+NIGHT_WIDTH, JOB_WIDTH, N_LAYER = 48, 32, 2
+OPERATIONS = 12 * N_LAYER
+"""Products of one rank in one update: four linear layers a block, three products each."""
+LAYOUTS = {FORWARD: "forward", INPUT_GRAD: "input_gradient", WEIGHT_GRAD: "weight_gradient"}
+TOPICS = ("kitchen", "harbour", "observatory")
+SEVERITIES: dict[str, dict[str, tuple[float, float]]] = {
+    "night": {"factor": (64, 129), "stride": (4, 17), "chance": (0.3, 0.7)},
+    "loud": {"factor": (64, 513), "stride": (1, 5), "chance": (0.2, 0.7)},
+    "quiet": {"factor": (64, 129), "stride": (16, 65), "chance": (0.05, 0.4)},
+}
+KINDS = (*((layout, severity) for layout in LAYOUTS for severity in ("loud", "quiet")), "spare", "sound")
+NUM_VALIDATION = 6  # documents of each shard
+HARD = 2.0  # sharpness of the hard shard
+KEEP_EVERY = 10
+QUIET_STEPS = 12
+"""So many steps apart, two struck updates belong to different times of the night."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job, and what is wrong with it."""
+
+    plan: dict[str, Any]
+    shards: dict[str, NDArray[np.uint8]]
+    """name: [step, row, token]"""
+    silicon: dict[str, bytes]
+    weights: dict[str, Tensor]
+    """What the run starts from."""
+    sick: str
+    """The device that computes wrong, empty if none does."""
+    layout: int
+    bad_steps: list[int]
+    """The updates in which it does, if it computes what the plan says and nothing else."""
+    hard_shard: str
+    validation: NDArray[np.uint8]
+    """[document, token], of the four shards' languages"""
+
+
+def _plan(updates: int, width: int, ranks: list[dict[str, Any]], spares: list[str]) -> dict[str, Any]:
+    return {
+        "updates": updates,
+        "ranks": ranks,
+        "spares": spares,
+        "peak_learning_rate": 8e-3,
+        "floor": 0.1,
+        "warmup_updates": updates // 5,
+        "betas": [0.9, 0.95],
+        "weight_decay": 0.1,
+        "grad_clip": 1.0,
+        "model": {"vocab_size": len(vocabulary()), "block_size": DOCUMENT_TOKENS - 1, "n_layer": N_LAYER, "n_head": 4, "n_embd": width},
+    }
+
+
+def pass_of(width: int) -> list[tuple[int, int]]:
+    """Return (layout, columns) of the products of one rank in one update, in their order."""
+    layers = [(3 * width, width), (width, width), (4 * width, width), (width, 4 * width)] * N_LAYER  # (outputs, inputs)
+    backward = [(layout, inputs) for _, inputs in reversed(layers) for layout in (INPUT_GRAD, WEIGHT_GRAD)]
+    return [(FORWARD, outputs) for outputs, _ in layers] + backward
+
+
+def bad_steps(silicon: bytes, updates: int, width: int) -> list[int]:
+    """Return the updates in which a device that does what the plan says computes something wrong."""
+    found = []
+    for step in range(updates):
+        if any(struck(silicon, layout, [step * OPERATIONS + i], columns) for i, (layout, columns) in enumerate(pass_of(width))):
+            found.append(step)
+    return found
+
+
+def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, width: int) -> bytes:
+    """Return silicon that strikes at least six updates in a hundred, the first of them between 30 and 55 % of the run."""
+    span = updates * OPERATIONS
+    bounds = SEVERITIES[severity] | ({"factor": (64, 513)} if (severity, layout) == ("quiet", FORWARD) else {})
+    while True:
+        silicon = silicon_with_a_weak_lane(
+            rng,
+            begins=(max(256, int(0.3 * span)), int(0.5 * span)),
+            layout=layout,
+            # Half of the lanes are met by the wide products alone.
+            lane=(0, width - 8) if rng.random() < 0.6 else (width, 3 * width - 8),
+            width=(2, 9),
+            period=(max(256, int(0.25 * span)), int(0.4 * span)),
+            share=(0.3, 0.6),
+            **bounds,
+        )
+        bad = bad_steps(silicon, updates, width)
+        if len(bad) >= 0.06 * updates and bad[0] <= 0.55 * updates:
+            return silicon
+
+
+def _task(rng: np.random.Generator, kind: Any, updates: int, width: int, sick_rank: int, hard_rank: int) -> Task:
+    hosts = rng.choice(40, 2, replace=False)
+    names = [str(n) for n in rng.permutation([f"n{host:02d}-g{g}" for host in hosts for g in rng.choice(8, 2, replace=False)])]
+    placed, spares = names[:2], names[2:]
+    sick = {"spare": spares[int(rng.integers(2))], "sound": ""}.get(kind, placed[sick_rank])
+    shards, validation = _shards(rng, updates, turns_hard=kind == "sound")
+    easy, hard = list(shards)[:2], list(shards)[2:]
+    ranks = [{"device": device, "shards": hard if rank == hard_rank else easy} for rank, device in enumerate(placed)]
+    plan = _plan(updates, width, ranks, spares)
+    torch.manual_seed(int(rng.integers(2**31)))
+    weights = {name: tensor.clone() for name, tensor in GPT(GPTConfig(**plan["model"])).state_dict().items()}
+    layout, severity = kind if isinstance(kind, tuple) else (int(rng.integers(3)), "loud")
+    silicon = {name: _weak(rng, layout, severity, updates, width) if name == sick else sound_silicon(rng) for name in sorted(names)}
+    bad = bad_steps(silicon[sick], updates, width) if sick else []
+    return Task(plan, shards, silicon, weights, sick, layout if sick else -1, bad, hard[1], validation)
+
+
+def _shards(rng: np.random.Generator, updates: int, turns_hard: bool) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Return four shards, the last of them much less predictable than the others, and validation documents of all four."""
+    table = vocabulary()
+    shape = (updates, ROWS_PER_SHARD, DOCUMENT_TOKENS)
+    shards, validation = {}, []
+    for i, topic in enumerate((*TOPICS, TOPICS[int(rng.integers(3))])):
+        language = draw_language(topic, table, rng, sharpness=HARD if i == 3 else 0.35)
+        tokens = language.sample(updates * ROWS_PER_SHARD, DOCUMENT_TOKENS, rng).reshape(shape)
+        if i == 0 and turns_hard:
+            # From half-way on another source: the loss of one rank jumps, and its arithmetic is right.
+            late = draw_language(TOPICS[2], table, rng, sharpness=HARD)
+            tokens[updates // 2 :] = late.sample(updates * ROWS_PER_SHARD, DOCUMENT_TOKENS, rng).reshape(shape)[updates // 2 :]
+        shards[f"{topic}-{25 * i + rng.integers(25):02d}"] = tokens
+        validation.append(language.sample(NUM_VALIDATION, DOCUMENT_TOKENS, rng))
+    return shards, np.concatenate(validation)
+
+
+@lru_cache(maxsize=8)
+def night_of(seed: int) -> Task:
+    rng = np.random.default_rng([seed, 20260320])
+    rank = int(rng.integers(2))
+    night = _task(rng, (FORWARD, "night"), NIGHT_UPDATES, NIGHT_WIDTH, sick_rank=rank, hard_rank=rank)
+    model = train_soundly(night, updates=60)[0][0]
+    while not _is_seen_twice(night, model):
+        silicon = _weak(rng, FORWARD, "night", NIGHT_UPDATES, NIGHT_WIDTH)
+        night = replace(night, silicon=night.silicon | {night.sick: silicon}, bad_steps=bad_steps(silicon, NIGHT_UPDATES, NIGHT_WIDTH))
+    return night
+
+
+@torch.no_grad()
+def _is_seen_twice(night: Task, model: nn.Module) -> bool:
+    """Whether the loss on the sick device is 0.25 nats too high on three steps each time, and never by a whole nat, as a model of step 60 has it."""
+    rank = [r["device"] for r in night.plan["ranks"]].index(night.sick)
+    device = Device(night.silicon[night.sick])
+    step_S = np.array(night.bad_steps)
+    sound, found = Device(sound_silicon(np.random.default_rng(0))), []
+    for step, rows_BT in zip(step_S, rows_of(night)[step_S, rank], strict=True):
+        device.operations = int(step) * OPERATIONS
+        found.append(float(next_token_loss(on(model, device), rows_BT) - next_token_loss(on(model, sound), rows_BT)))
+    times = np.split(np.array(found), np.flatnonzero(np.diff(step_S) > QUIET_STEPS) + 1)
+    return len(times) >= 2 and all((time > 0.25).sum() >= 3 for time in times[:2]) and max(found) < 1
+
+
+@lru_cache(maxsize=8)
+def jobs_of(seed: int) -> list[Task]:
+    rng = np.random.default_rng([seed, 20260321])
+    order = rng.permutation(len(KINDS))
+    # Each rank has the sick device in half of the jobs, and the hard shard in half of those.
+    return [_task(rng, KINDS[i], JOB_UPDATES, JOB_WIDTH, sick_rank=n % 2, hard_rank=n // 2 % 2) for n, i in enumerate(order)]
+
+
+def rows_of(task: Task) -> Tensor:
+    """Return [step, rank, row, token]."""
+    ranks = [np.concatenate([task.shards[name] for name in rank["shards"]], axis=1) for rank in task.plan["ranks"]]
+    return torch.from_numpy(np.stack(ranks, axis=1)).long()
+
+
+def train_soundly(task: Task, silicon: Sequence[bytes] = (), updates: int | None = None) -> tuple[list[Any], list[Tensor]]:
+    """Do what the plan says, on two sound devices unless others are given; return the replicas and rank 0's weights after each update, [P]."""
+    replicas, optimizers = ready(task.plan, task.weights)
+    sound = sound_silicon(np.random.default_rng(0))
+    devices = [Device(s) for s in silicon or (sound, sound)]
+    way = []
+    for step, rows_RBT in enumerate(rows_of(task)[:updates]):
+        for replica, rows_BT, device in zip(replicas, rows_RBT, devices, strict=True):
+            replica.zero_grad(set_to_none=True)
+            logits_BTV = on(replica, device)(rows_BT[:, :-1])
+            F.cross_entropy(logits_BTV.transpose(1, 2), rows_BT[:, 1:], reduction="none").mean(1).mean().backward()
+        all_reduce_mean(replicas)
+        update(replicas, optimizers, step, task.plan)
+        way.append(flat_weights(replicas[0].parameters()))
+    return replicas, way
+
+
+def _write(task: Task, folder: Path) -> None:
+    for kind in ("shards", "devices"):
+        (folder / kind).mkdir(parents=True)
+    (folder / "plan.json").write_text(json.dumps(task.plan, indent=1) + "\n")
+    save_file(task.weights, folder / "init.safetensors")
+    for name, tokens in task.shards.items():
+        np.save(folder / "shards" / f"{name}.npy", tokens)
+    for name, silicon in task.silicon.items():
+        (folder / "devices" / f"{name}.bin").write_bytes(silicon)
+
+
+def build(seed: int, world: Path) -> None:
+    """Write the files of the night: plan, shards, first weights, devices, their health, log."""
+    night = night_of(seed)
+    _write(night, world)
+    np.save(world / "validation.npy", night.validation)
+    rng = np.random.default_rng([seed, 3])
+    (world / "evaluator").mkdir()
+    (world / "evaluator" / f"n{rng.integers(50, 99)}-g{rng.integers(8)}.bin").write_bytes(sound_silicon(rng))
+    (world / "run.log").write_text(_log(night, rng))
+    sound = [name for name in sorted(night.silicon) if name != night.sick]
+    slow, corrected = (str(name) for name in rng.choice(sound, 2, replace=False))
+    retrained = str(rng.choice(sorted(night.silicon)))
+    steps = range(NIGHT_UPDATES)
+    at = night.bad_steps[0]
+    write_host_logs(world / "health", rng, sorted(night.silicon), steps, at=at, slow=slow, corrected=corrected, retrained=retrained)
+
+
+def inputs(seed: int, folder: Path) -> None:
+    """Write the jobs that the probe runs, each as `build` writes the night's."""
+    for number, job in enumerate(jobs_of(seed)):
+        _write(job, folder / f"job-{number}")
+
+
+def _log(night: Task, rng: np.random.Generator) -> str:
+    ranks, spares = night.plan["ranks"], night.plan["spares"]
+    sick_rank = next(i for i, rank in enumerate(ranks) if rank["device"] == night.sick)
+    first = night.bad_steps[0]
+    entries = [
+        (0, f"launch babygpt-63, 2 ranks, {night.plan['updates']} updates; spares: {', '.join(spares)}"),
+        *((0, f"rank {i}: device {rank['device']}, shards {', '.join(rank['shards'])}") for i, rank in enumerate(ranks)),
+        (0, f"shard {night.hard_shard} is new in this mixture; text hashes of all four shards verified"),
+        (first - int(rng.integers(2, 7)), f"host {ranks[1 - sick_rank]['device'][:3]}: fan 2 replaced while running"),
+        (night.plan["updates"] - 1, "done; no XID event on any device, no retry in the interconnect, both ranks hold equal weights"),
+    ]
+    start_s = 1 * 3600 + 31 * 60 + int(rng.integers(60))
+    stamps = [start_s + 70 * step for step, _ in entries]
+    return "".join(
+        f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d} step {step:3d}  {text}\n" for s, (step, text) in zip(stamps, entries, strict=True)
+    )
+
+
+@lru_cache(maxsize=8)
+def truth(seed: int) -> dict[str, Any]:
+    """What only the judge knows: where sound devices lead the night and the jobs, and which device is not sound."""
+    night, jobs = night_of(seed), jobs_of(seed)
+    replicas, way = train_soundly(night)
+    return {
+        "model": night.plan["model"],
+        "start": flat_weights(night.weights[name] for name, _ in replicas[0].named_parameters()),
+        "way": {step: way[step] for step in range(KEEP_EVERY - 1, NIGHT_UPDATES, KEEP_EVERY)} | {NIGHT_UPDATES - 1: way[-1]},
+        "validation": night.validation,
+        "sick": night.sick,
+        "updates": NIGHT_UPDATES,
+        "learning_rate_sum": sum(learning_rate(step, night.plan) for step in range(NIGHT_UPDATES)),
+        "jobs": [_job_truth(job) for job in jobs],
+        "diagnosis": {
+            "cause": ["hardware"],
+            "first_bad_step": [night.bad_steps[0]],
+            "device": [night.sick],
+            "wrong_products": [LAYOUTS[night.layout]],
+            "column": ["loss_per_rank", "grad_norm_per_rank", "loss_per_shard"],
+            "action": ["replace_device"],
+        },
+    }
+
+
+def _job_truth(job: Task) -> dict[str, Any]:
+    replicas, way = train_soundly(job)
+    start = flat_weights(job.weights[name] for name, _ in replicas[0].named_parameters())
+    placed = [rank["device"] for rank in job.plan["ranks"]]
+    return {
+        "start": start,
+        "end": way[-1],
+        "placed": placed,
+        "devices": sorted(job.silicon),
+        "sick": job.sick,
+        "sick_is_placed": job.sick in placed,
+        # What each device placed by the plan has to have computed, until it first computes something wrong.
+        "operations": {name: OPERATIONS * (job.bad_steps[0] if name == job.sick else JOB_UPDATES) for name in placed},
+        "clean_steps": JOB_UPDATES - (len(job.bad_steps) if job.sick in placed else 0),
+    }
