@@ -27,6 +27,7 @@ from IPython.display import HTML, DisplayHandle, Markdown, display
 from harness import desk
 from harness.errors import LabError, SubmissionError
 from harness.exam import FILE as EXAM
+from harness.exam import refuse_help
 from harness.kata import Kata, all_katas, load_kata
 from harness.notebook import authored, diffs, read_submission, sources, submit
 from harness.webpage import as_html, render
@@ -128,7 +129,9 @@ class KataMagics(Magics):  # type: ignore[misc]
         return [cell for cell, source in self._ran.items() if cell in saved and saved[cell].strip() != source.strip()]
 
     def _hint(self, rest: Sequence[str]) -> None:
-        hint = desk.next_hint(self.kata(), int(_number(rest[0])) if rest else None)
+        kata = self.kata()
+        refuse_help(kata.slug, "hints", time.time())
+        hint = desk.next_hint(kata, int(_number(rest[0])) if rest else None)
         display(Markdown(f"**Hint {hint.level} of {hint.of}**\n\n{hint.text}"))
 
     def _diff(self, rest: Sequence[str]) -> None:
@@ -142,7 +145,9 @@ class KataMagics(Magics):  # type: ignore[misc]
         display(Markdown(desk.start_page(all_katas(katas), self.notebook().parent)))
 
     def _debrief(self, rest: Sequence[str]) -> None:
-        found = desk.debrief(self.kata(), give_up=list(rest) == ["giveup"])
+        kata = self.kata()
+        refuse_help(kata.slug, "the debrief", time.time())
+        found = desk.debrief(kata, give_up=list(rest) == ["giveup"])
         _show("debrief.html.j2", debrief=found, as_html=as_html)
 
 
