@@ -99,7 +99,7 @@ def for_learners(kata: Kata) -> NotebookNode:
 def with_probe(notebook: NotebookNode) -> NotebookNode:
     """Return a copy that ends with a cell in which the kata's probe.py asks its questions."""
     asked = copy.deepcopy(notebook)
-    asked.cells.append(nbformat.v4.new_code_cell("from fixtures.probing import answer\n\nanswer(globals())", id=PROBE_CELL))
+    asked.cells.append(nbformat.v4.new_code_cell("import fixtures.probing\n\nfixtures.probing.answer(globals())", id=PROBE_CELL))
     return asked
 
 
