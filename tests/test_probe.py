@@ -41,6 +41,13 @@ def test_right_behaviour_passes_without_telemetry_and_curve(check):
     assert (done.folder / "seed-0" / "evidence" / "telemetry.jsonl").read_text() == ""
 
 
+def test_a_function_of_the_learners_may_have_any_name(check):
+    names = "answer probe inputs fixtures np torch json".split()
+    helpers = "\n".join(f"def {name}(n):\n    return n * 2" for name in names)
+
+    assert check(f"{helpers}\n\ndef double(n):\n    return answer(n)").exit_code == 0
+
+
 def test_wrong_behaviour_on_hidden_inputs_fails(check):
     done = check("def double(n):\n    return {1: 2, 4: 8}.get(n, 0)")
 
