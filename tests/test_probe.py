@@ -42,7 +42,7 @@ def test_right_behaviour_passes_without_telemetry_and_curve(check):
 
 
 def test_a_function_of_the_learners_may_have_any_name(check):
-    names = "answer probe inputs fixtures np torch json".split()
+    names = ["answer", "probe", "inputs", "fixtures", "np", "torch", "json"]
     helpers = "\n".join(f"def {name}(n):\n    return n * 2" for name in names)
 
     assert check(f"{helpers}\n\ndef double(n):\n    return answer(n)").exit_code == 0
