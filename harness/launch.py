@@ -124,6 +124,7 @@ def with_first_uses(modules: list[str]) -> list[str]:
 def serve(modules: list[str]) -> NoReturn:
     """Import what kernels will need, then fork one for each request, until the other side closes."""
     os.environ.setdefault("MPLBACKEND", INLINE)
+    before = dict(os.environ)
     gc.disable()  # It would look through all that is imported, again and again: a tenth of the time.
     for name in (*KERNEL, *with_first_uses(modules)):
         # What cannot be imported here is the notebook's to meet.
@@ -131,6 +132,8 @@ def serve(modules: list[str]) -> NoReturn:
             importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
         sys.exit("an import started a thread, and a process with threads cannot be forked safely")
+    # An import may set a variable, and in a fresh kernel it would.
+    imported = {name: value for name, value in os.environ.items() if before.get(name) != value}
     adopt()
     # What was imported is never freed: without this, each kernel's first collection would write to all of it.
     gc.enable()
@@ -146,7 +149,8 @@ def serve(modules: list[str]) -> NoReturn:
             kill_children()
             os._exit(0)
         if os.fork() == 0:
-            _keep(json.loads(request), *descriptors)
+            asked = json.loads(request)
+            _keep(asked | {"environment": imported | asked["environment"]}, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from harness.cage import Cage
-from harness.forkserver import ForkServer, Kernels, imports_of, kernels_for
+from harness.forkserver import ForkServer, Kernels, gone, imports_of, kernels_for
 from harness.kata import Budget
 from harness.kernel import Place, run
 
@@ -128,7 +128,7 @@ def test_nothing_is_left_when_the_server_is_closed(sums):
         folders = kernels.server.workspace.folders
 
     assert family
-    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family)
+    assert gone(family, 10.0)
     assert not any(folder.exists() for folder in folders)
 
 
