@@ -21,7 +21,7 @@ DESK_CELL = "desk"
 DESK = """%load_ext harness
 # Saved (Ctrl+S)? Then, in cells of your own:  %kata check   %kata hint   %kata diff   %kata progress   %kata debrief
 # A text cell that begins with "Hypothesis:" is kept in your lab book, with the check that follows.
-# Looking tools:  from fixtures import plots;  plots.loss(recorder.folder);  plots.timeline(recorder.folder);  help(plots)"""
+# Looking tools:  from fixtures import plots;  help(plots)"""
 MAGIC = re.compile(r"^([ \t]*)(%load_ext\s+harness\b.*|%kata\b.*)$", re.MULTILINE)
 """What a learner types for the desk, which is no part of a run."""
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
