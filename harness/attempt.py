@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fixtures.journal import runs_folder
+from fixtures.nights import HIDDEN
 from harness.cage import Cage
 from harness.examine import Examined, OnRow, examine
 from harness.forkserver import Kernels
@@ -23,8 +24,7 @@ from harness.premise import PUBLIC_SEED, Premise
 from harness.verdict import Diagnosis, Judge
 
 HIDDEN_SEEDS = 2
-FIRST_HIDDEN_SEED = 1000
-"""Seeds 0-9 are practice worlds; hidden seeds are drawn far above them."""
+"""Nights that a check draws, from those that no notebook can work out."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _why_not_judged(premise: Premise, judge: Judge, submission: Submission, exam
 
 
 def _draw_hidden() -> list[int]:
-    return [FIRST_HIDDEN_SEED + secrets.randbelow(10**6) for _ in range(HIDDEN_SEEDS)]
+    return [secrets.choice(HIDDEN) for _ in range(HIDDEN_SEEDS)]
 
 
 def _new_run(kata: Kata) -> tuple[int, Path]:

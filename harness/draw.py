@@ -12,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from fixtures.journal import runs_folder
+from fixtures.nights import HIDDEN
 from harness.errors import UsageError
 from harness.exam import Drawn, Exam, exams
 from harness.kata import Kata, listed
@@ -21,7 +22,7 @@ from harness.premise import PUBLIC_SEED
 from harness.scaffold import put_back
 from harness.world import world_for
 
-FIRST_EXAM_SEED = 2_000_000
+FIRST_EXAM_SEED = HIDDEN.stop
 """Far above practice worlds and hidden nights: no exam's night has been seen, and none is drawn as a hidden one."""
 CHECKS = 5
 MINUTES_PER_FURTHER_CHECK = 10

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from fixtures.exhibits import BadExhibit
+from fixtures.nights import number_of
 from harness.child import serve
 from harness.errors import KataError
 from harness.kata import shown
@@ -36,7 +37,7 @@ class Oracle:
 
         Without evidence, the truth alone.
         """
-        truth = self._scene.truth(seed)
+        truth = self._scene.truth(number_of(seed))
         answer: Numbers = {"truth": {k: v for k, v in truth.items() if _is_plain(v)}}
         if self._oracle is None or evidence is None:
             return answer | {"recomputed": {}}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fixtures import scene
 from fixtures.journal import REPOSITORY, runs_folder
+from fixtures.nights import number_of
 from harness.errors import KataError
 from harness.kata import Kata, shown
 
@@ -26,7 +27,9 @@ def inputs_for(kata: Kata, seed: int) -> Path | None:
 
 def _built(kata: Kata, seed: int, kind: str, function: str) -> Path:
     script = kata.meta / "scene.py"
-    folder: Path = runs_folder() / kata.slug / kind / f"{seed}-{content_hash([script, *fixtures_of(kata)])[:12]}"
+    # By what it is drawn from, too: another key is another night of the same name.
+    content = content_hash([script, *fixtures_of(kata)]) + str(number_of(seed))
+    folder: Path = runs_folder() / kata.slug / kind / f"{seed}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     if not folder.is_dir():
         try:
             scene.build(script, seed, folder, function)

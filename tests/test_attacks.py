@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fixtures.nights import HIDDEN
 from harness import report
 from harness.attempt import attempt
 from harness.cage import find_cage
@@ -115,6 +116,21 @@ def test_the_answers_are_not_there_in_the_cage(check, sums):
     done = check(diagnosis=body)
 
     assert json.loads((done.folder / "seed-0" / "evidence" / "seen.json").read_text()) == []
+
+
+@pytest.mark.parametrize("number", ["SEED", "number_of(SEED)"])
+def test_a_copy_of_the_scene_draws_another_night_than_the_hidden_one(check, number, sums):
+    if not find_cage().caged:
+        pytest.skip("the key is out of sight only in the cage")
+    scene = (sums.meta / "scene.py").read_text()
+    body = f"from fixtures.nights import number_of\n{scene}\n\ndef total(readings):\n    return truth({number})['total']"
+
+    assert check(total=body, seed=0).fixed, "a practice night can be worked out"
+    done = check(total=body, seed=HIDDEN.start)
+    if number == "SEED":
+        assert refused(done)
+    else:
+        assert "OSError" in done.examined[0].execution.message
 
 
 @pytest.mark.parametrize("target", ["kata", "repository", "world", "home"])

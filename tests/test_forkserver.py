@@ -123,8 +123,9 @@ def test_a_process_with_threads_is_not_forked(execute, sums, tmp_path, monkeypat
 
 
 def test_nothing_is_left_when_the_server_is_closed(sums):
+    before = psutil.Process().children(recursive=True)
     with kernels_for([sums]) as kernels:
-        family = psutil.Process().children(recursive=True)
+        family = [p for p in psutil.Process().children(recursive=True) if p not in before]
         folders = kernels.server.workspace.folders
 
     assert family

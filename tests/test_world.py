@@ -1,5 +1,6 @@
 import pytest
 
+from fixtures.nights import HIDDEN, KEY_BYTES, key_path, number_of
 from harness.errors import KataError
 from harness.world import fixtures_of, world_for
 
@@ -10,6 +11,17 @@ def test_a_world_is_built_once(sums):
 
     assert world_for(sums, 7) == world
     assert (world / "readings.json").stat().st_mtime_ns == built
+
+
+def test_a_hidden_night_is_drawn_from_a_number_that_its_seed_does_not_tell(sums, monkeypatch, tmp_path):
+    seed = HIDDEN.start
+    (sums.meta / "scene.py").write_text("def build(number, world):\n    (world / 'number').write_text(str(number))\n")
+    here = (world_for(sums, seed) / "number").read_text()
+    assert here == str(number_of(seed)) != str(seed)
+
+    kept = world_for(sums, seed)
+    key_path().write_bytes(bytes(KEY_BYTES))
+    assert world_for(sums, seed) != kept, "another key, another night"
 
 
 def test_another_scene_is_another_world(sums):
@@ -37,5 +49,5 @@ def test_a_kata_rests_on_the_fixtures_that_it_imports_and_those_that_they_import
 
     after = {p.name for p in fixtures_of(sums)}
 
-    assert before == {"__init__.py", "journal.py", "exhibits.py", "scene.py", "build_scene.py", "probing.py"}
+    assert before == {"__init__.py", "journal.py", "exhibits.py", "scene.py", "build_scene.py", "nights.py", "probing.py"}
     assert after - before == {"text.py", "ranks.py", "telemetry.py", "cluster.py", "corpus.py", "models.py"}
