@@ -22,7 +22,7 @@ from harness.premise import PUBLIC_SEED
 from harness.scaffold import put_back
 from harness.world import world_for
 
-FIRST_EXAM_SEED = HIDDEN.stop
+FIRST_EXAM_SEED: int = HIDDEN.stop
 """Far above practice worlds and hidden nights: no exam's night has been seen, and none is drawn as a hidden one."""
 CHECKS = 5
 MINUTES_PER_FURTHER_CHECK = 10

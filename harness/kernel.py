@@ -25,11 +25,13 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
+from harness import turns
 from harness.cage import Stage, Workspace
 from harness.engine import LabKernelManager, Session, execute
 from harness.forkserver import ForkedProcess, ForkServer, Kernels, NoFork, gone
 from harness.kata import Budget
 from harness.notebook import PROBE_CELL, with_probe
+from harness.turns import Turns
 
 Row = dict[str, Any]
 Outcome = Literal["completed", "cell_error", "timeout", "out_of_memory", "out_of_disk", "kernel_died", "cancelled"]
@@ -117,21 +119,23 @@ def _run(
     server: ForkServer | None,
 ) -> Execution:
     stage, budget, cage = workspace.stage(), place.budget, place.kernels.cage
+    probe = _Probe(place, stage)
     try:
         shutil.copytree(place.world, stage.world)
         argv = cage.argv(cage.kernel(budget), stage.evidence, place.kernels.katas, workspace)
         started = time.monotonic()
         with (place.run_dir / "kernel.log").open("wb") as log:
             km = LabKernelManager(stage, argv, partial(server.fork, stage, budget) if server else None)
-            session = Session(km, stage.environment(), log, started + budget.notebook_s, partial(_bring_probe, place, stage))
+            session = Session(km, stage.environment(), log, started + budget.notebook_s, probe.bring)
             end = partial(_end, km, cage.caged, server)
             watch = _Watch(session, stage.evidence, workspace, budget, end, stop, on_row)
-            with watch:
+            with probe, watch:
                 outcome, message = _executed(notebook, place, session, stage, seed)
         if watch.killed_for:
             outcome, message = watch.killed_for
         elapsed_s = time.monotonic() - started - session.waited_s
         _take(stage.evidence, place.run_dir / "evidence")
+        probe.leave(place.run_dir / "evidence")
     finally:
         stage.clear()
     return Execution(outcome, session.cell, message, elapsed_s, round(watch.peak_memory_gib, 3), place.run_dir)
@@ -146,12 +150,34 @@ def _take(left: Path, evidence: Path) -> None:
         left.rename(evidence)
 
 
-def _bring_probe(place: Place, stage: Stage, cell: str) -> None:
-    """Show the kernel what it will be asked, now that its notebook has run."""
-    if cell != PROBE_CELL or place.probe is None or (inputs := place.inputs()) is None:
-        return
-    shutil.copytree(inputs, stage.probe / "inputs")
-    shutil.copy(place.probe, stage.probe / "probe.py")
+class _Probe:
+    """What one kernel is asked when its notebook has run."""
+
+    def __init__(self, place: Place, stage: Stage) -> None:
+        self._place, self._stage = place, stage
+        self._turns: Turns | None = None
+
+    def bring(self, cell: str) -> None:
+        """Show the kernel what it will be asked, before its last cell; what is asked in turn stays here."""
+        if cell != PROBE_CELL or self._place.probe is None or (inputs := self._place.inputs()) is None:
+            return
+        shown = self._stage.probe / "inputs"
+        shutil.copytree(inputs, shown, ignore=shutil.ignore_patterns(turns.FOLDER))
+        shutil.copy(self._place.probe, self._stage.probe / "probe.py")
+        if (inputs / turns.FOLDER).is_dir():
+            self._turns = Turns(inputs / turns.FOLDER, shown / f"{turns.FOLDER}.json")
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        if self._turns:
+            self._turns.close()
+
+    def leave(self, evidence: Path) -> None:
+        """Put the answers that were given in turn where the kernel's evidence is."""
+        if self._turns:
+            self._turns.leave(evidence)
 
 
 def _executed(notebook: NotebookNode, place: Place, session: Session, stage: Stage, seed: int) -> tuple[Outcome, str]:

@@ -1,4 +1,4 @@
-"""Let runs that the notebook has not seen go by, one step at a time, and keep in which steps its alarm rings."""
+"""Let runs that the notebook has not seen go by, one step at a time: the next step comes when the alarm has answered the last."""
 
 import signal
 import threading
@@ -7,47 +7,44 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from fixtures.sealed import opened, replayed
+from fixtures.probing import take_turns
+from fixtures.replay import Replay
 
 LIMIT_S = 0.1  # a call that takes longer is a step without an answer
 RUN_LIMIT_S = 2.0  # of all calls of a run together; the steps that are left have no answer
 
 
 def probe(notebook, inputs):
-    """Make an alarm for each run, call it with what there is after each step, and return its answers: a text of 0 and 1 for each run."""
-    make_alarm, rings, raised = notebook["make_alarm"], [], []
-    for number, content in enumerate(taken(inputs)):
-        answers, error = watched(make_alarm, replayed(opened(content)))
-        rings.append(answers)
-        if error:
-            raised.append([number, error])
-    return {"rings": rings, "raised": raised}
+    """Make an alarm for each run and call it with what there is after each step; return what it raised, once a run."""
+    make_alarm, runs = notebook["make_alarm"], []
+
+    def begin():
+        runs.append(Watched(make_alarm))
+        return runs[-1].rings
+
+    take_turns(inputs, begin)
+    return {"raised": [[number, run.error] for number, run in enumerate(runs) if run.error]}
 
 
-def taken(inputs):
-    """Return the runs, sealed, and leave no file of them: an alarm that looks for what comes finds nothing to read."""
-    paths = sorted(inputs.glob("*.run"))
-    contents = [path.read_bytes() for path in paths]
-    for path in paths:
-        path.unlink()
-    return contents
+class Watched:
+    """One run and its alarm."""
 
+    def __init__(self, make_alarm):
+        self.make_alarm, self.alarm = make_alarm, None
+        self.replay, self.spent, self.error = Replay(), 0.0, None
 
-def watched(make_alarm, telemetry_by_step):
-    """Return one run's answers and the first exception; a step without an answer is a step without an alarm."""
-    answers, errors, spent, alarm = [], [], 0.0, None
-    for telemetry in telemetry_by_step:
-        answer, begun = False, time.monotonic()
-        if spent < RUN_LIMIT_S:
+    def rings(self, record):
+        """Return whether the alarm rings after one more step; a step without an answer is a step without an alarm."""
+        telemetry, answer, begun = self.replay.add(record), False, time.monotonic()
+        if self.spent < RUN_LIMIT_S:
             try:
                 with limited():
-                    alarm = make_alarm() if alarm is None else alarm
-                    answer = yes_or_no(alarm(telemetry))
+                    self.alarm = self.alarm or self.make_alarm()
+                    answer = yes_or_no(self.alarm(telemetry))
             except Exception as e:  # whatever is raised is no answer to this step, and to no other
-                errors.append(f"{type(e).__name__}: {e}"[:160])
-        spent += time.monotonic() - begun
-        answers.append("1" if answer else "0")
-    return "".join(answers), errors[0] if errors else None
+                self.error = self.error or f"{type(e).__name__}: {e}"[:160]
+        self.spent += time.monotonic() - begun
+        return answer
 
 
 def yes_or_no(answer):

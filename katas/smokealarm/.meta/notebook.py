@@ -29,7 +29,7 @@ import numpy as np
 from fixtures import scene
 from fixtures.casebook import read_cases
 from fixtures.journal import Journal
-from fixtures.sealed import records_of, replayed
+from fixtures.replay import records_of, replayed
 
 night = scene.open(SEED)
 journal = Journal()

@@ -53,12 +53,12 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def calls(ring: str) -> list[int]:
+def calls(ring: list[bool]) -> list[int]:
     """Return the steps in which an alarm calls somebody."""
     steps: list[int] = []
     for step, on in enumerate(ring):
-        began = on == "1" and (step == 0 or ring[step - 1] == "0")
-        if began or (on == "1" and step - steps[-1] >= AGAIN):
+        began = on and (step == 0 or not ring[step - 1])
+        if began or (on and step - steps[-1] >= AGAIN):
             steps.append(step)
     return steps
 
@@ -75,13 +75,11 @@ def _before_the_curve(step: int, onset: int, every: int) -> bool:
     return step < (shown if 2 * (shown - onset + 1) >= every else shown + every)
 
 
-def _probed(evidence: Path, lengths: list[int]) -> tuple[list[str], list[Any]]:
-    found = read_json(evidence, "probe")
-    rings = found.get("rings") if isinstance(found, dict) else None
-    if not isinstance(rings, list) or len(rings) != len(lengths):
-        raise BadExhibit(f"probe.json has no answers to {len(lengths)} runs")
-    for n, (ring, length) in enumerate(zip(rings, lengths, strict=True)):
-        if not isinstance(ring, str) or len(ring) != length or set(ring) - {"0", "1"}:
-            raise BadExhibit(f"probe.json: answers {n} are not {length} times 0 or 1")
-    raised = found.get("raised")
+def _probed(evidence: Path, lengths: list[int]) -> tuple[list[list[bool]], list[Any]]:
+    rings, found = read_json(evidence, "in_turn"), read_json(evidence, "probe")
+    if [len(ring) for ring in rings] != lengths:
+        raise BadExhibit(f"the alarm answered {sum(map(len, rings))} of {sum(lengths)} steps")
+    if not all(type(answer) is bool for ring in rings for answer in ring):
+        raise BadExhibit("an answer is neither true nor false")
+    raised = found.get("raised") if isinstance(found, dict) else None
     return rings, raised if isinstance(raised, list) else []

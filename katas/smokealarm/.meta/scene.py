@@ -16,7 +16,7 @@ from fixtures import incidents
 from fixtures.casebook import save_case
 from fixtures.faults.spikes import HELD_OUT
 from fixtures.incidents import BASE_STEPS, VARIANTS
-from fixtures.sealed import KEY_BYTES, records_of, sealed
+from fixtures.replay import records_of
 from fixtures.watches import Watch, watch
 
 BAD = ("data", "lr", "opt", "hw")
@@ -100,15 +100,15 @@ def changed_at(w: Watch) -> int | None:
 
 
 def inputs(seed: int, folder: Path) -> None:
-    """Write the hidden runs, each a file of sealed records, without names and in an order that says nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the hidden runs, each a file of records that are asked in turn, in an order that says nothing."""
+    in_turn = folder / "in_turn"
+    in_turn.mkdir(parents=True)
     plans = hidden_plans(seed)
     drawn = [watch(incidents.world(s), plan) for s, plan in zip(home_seeds(seed)[1:], plans, strict=True)]
-    keys = np.random.default_rng([seed, 44])
     for n, (home, number) in enumerate(order(seed)):
         telemetry = drawn[home][number]
-        content = sealed(records_of(telemetry, len(telemetry["step"])), keys.bytes(KEY_BYTES))
-        (folder / f"{n:02d}.run").write_bytes(content)
+        records = records_of(telemetry, len(telemetry["step"]))
+        (in_turn / f"{n:02d}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def truth(seed: int) -> dict[str, Any]:
