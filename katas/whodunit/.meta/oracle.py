@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fixtures import incidents
+from fixtures import incidents, scenarios
 from fixtures.exhibits import BadExhibit, number, read_json
 from fixtures.faults import spikes
 from fixtures.fleet import Fleet
-from fixtures.incidents import KINDS, World
+from fixtures.incidents import World
+from fixtures.scenarios import KINDS
 
 STEP_TOLERANCE = 1
 ABSTAINED_BRIER = 0.25
@@ -121,7 +122,7 @@ def _replayed(seed: int, true: list[dict[str, Any]], answers: list[dict[str, Any
     home = _home(seed)
     drawn = [incidents.draw_course(home, t["number"], t["cause"], t["variant"]) for t in true]
     courses = [
-        incidents.treated(sick, sound, _action(a, t), home.names) for (sick, sound, _), a, t in zip(drawn, answers, true, strict=True)
+        scenarios.treated(sick, sound, _action(a, t), home.names) for (sick, sound, _), a, t in zip(drawn, answers, true, strict=True)
     ]
     fleet, rows = incidents.run(home, courses, measure=False)
     best = _best(seed, tuple((t["number"], t["cause"], t["variant"]) for t in true))
@@ -146,8 +147,8 @@ def _best(seed: int, chosen: tuple[tuple[int, str, str], ...]) -> list[list[floa
     drawn = [incidents.draw_course(home, *which) for which in chosen]
     courses = []
     for sick, sound, fault in drawn:
-        true = incidents.truth_of(fault, home.names)
-        courses.append(incidents.treated(sick, sound, true, home.names))
+        true = scenarios.truth_of(fault, home.names)
+        courses.append(scenarios.treated(sick, sound, true, home.names))
     fleet, rows = incidents.run(home, courses, measure=False)
     return [_outcome(home, fleet, i, rows[i], fault) for i, (_, _, fault) in enumerate(drawn)]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fixtures import incidents
+from fixtures import incidents, scenarios
 from fixtures.casebook import save_case
 from fixtures.faults.spikes import HELD_OUT
 
@@ -34,8 +34,8 @@ def shuffled(plan: Plan, seed: int) -> Plan:
 def public_plan(seed: int) -> Plan:
     """Three of each kind, of the variants that are not held out."""
     plan = []
-    for kind in incidents.KINDS:
-        known = [v for v in incidents.VARIANTS[kind] if v not in HELD_OUT]
+    for kind in scenarios.KINDS:
+        known = [v for v in scenarios.VARIANTS[kind] if v not in HELD_OUT]
         plan += [(kind, known[i % len(known)]) for i in range(EACH_RUN)]
     return shuffled(plan, seed)
 
@@ -43,8 +43,8 @@ def public_plan(seed: int) -> Plan:
 def hidden_plans(seed: int) -> list[Plan]:
     """For each healthy run three of each kind; over all runs every other one of a variant that is held out, the variants in turn."""
     plans: list[Plan] = [[] for _ in range(NUM_RUNS)]
-    for kind in incidents.KINDS:
-        sides = [[v for v in incidents.VARIANTS[kind] if (v in HELD_OUT) == held] for held in (False, True)]
+    for kind in scenarios.KINDS:
+        sides = [[v for v in scenarios.VARIANTS[kind] if (v in HELD_OUT) == held] for held in (False, True)]
         for n in range(NUM_RUNS * EACH_RUN):
             side = sides[n % 2]
             plans[n // EACH_RUN].append((kind, side[n // 2 % len(side)]))
@@ -86,8 +86,8 @@ def truth(seed: int) -> dict[str, Any]:
     asked = []
     for run, number in order(seed):
         kind, variant = plans[run][number]
-        fault = incidents.fault_of(seeds[run], number, kind, variant)
-        asked.append(incidents.truth_of(fault, incidents.names_of(seeds[run])) | {"run_seed": seeds[run], "number": number})
+        fault = scenarios.fault_of(seeds[run], number, kind, variant)
+        asked.append(scenarios.truth_of(fault, scenarios.names_of(seeds[run])) | {"run_seed": seeds[run], "number": number})
     return {
         "incidents": asked,
         "diagnosis": {
