@@ -117,6 +117,7 @@ journal.exhibit("diagnosis", diagnosis)
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=smokealarm` in a terminal. Stuck? `make hint KATA=smokealarm`.
 #
-# After the last cell forty-eight runs go by that it has not seen, one after another, one step at a time. Each call gets copies of what there is by
-# then, and a tenth of a second; all calls of a run together have two. A call that raises an exception does not ring.
+# After the last cell forty-eight runs go by that it has not seen, one after another, one step at a time: the next step comes when the last is
+# answered. Each call gets copies of what there is by then, and a tenth of a second; all calls of a run together have two. A call that raises an
+# exception does not ring.
 # The check runs this night and, if it passes, two nights that nobody has seen. Their runs are made when you check: a minute each.

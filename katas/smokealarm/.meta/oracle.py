@@ -25,13 +25,13 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
     called = [calls(ring) for ring in rings]
     found = [_in_time(run, steps, truth["due"]) for run, steps in zip(runs, called, strict=True)]
     bad = [n for n, run in enumerate(runs) if run["kind"] in BAD]
+    benign = [n for n, run in enumerate(runs) if run["kind"] == "benign"]
     caught = [n for n in bad if found[n] is not None]
     false = {n: [s for s in called[n] if n not in bad or s < runs[n]["onset"]] for n in range(len(runs))}
     num_false = sum(map(len, false.values()))
     calm = sum(run["onset"] if n in bad else run["num_steps"] for n, run in enumerate(runs))
     recall = {kind: float(np.mean([n in caught for n in bad if runs[n]["kind"] == kind])) for kind in BAD}
     worst = min(recall, key=lambda kind: recall[kind])
-    benign = [n for n, run in enumerate(runs) if run["kind"] == "benign"]
     disturbed = [n for n in benign if any(s >= runs[n]["onset"] for s in called[n])]
     pairs = [(n, run["twin"]) for n, run in enumerate(runs) if run["twin"] is not None and run["kind"] != "clean"]
     early = [n for n in caught if _before_the_curve(found[n], runs[n]["onset"], truth["every"])]
@@ -42,6 +42,11 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
         "recall_by_kind": [recall[kind] for kind in BAD],
         "precision": len(caught) / max(len(caught) + num_false, 1),
         "false_calls": num_false,
+        "false_by_place": [
+            sum(len(false[n]) for n in bad),
+            sum(len(false[n]) for n, run in enumerate(runs) if run["kind"] == "clean"),
+            sum(len(false[n]) for n in benign),
+        ],
         "calm_steps": calm,
         "false_per_10000": 1e4 * num_false / calm,
         "benign_disturbed": len(disturbed) / len(benign),

@@ -7,8 +7,6 @@ ends by the same law: what comes later is in no file, and a file's length says n
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,9 @@ import numpy as np
 from fixtures import incidents
 from fixtures.casebook import save_case
 from fixtures.faults.spikes import HELD_OUT
-from fixtures.incidents import World, repeat_fraction
 from fixtures.replay import records_of
 from fixtures.scenarios import BASE_STEPS, VARIANTS
-from fixtures.watches import Watch, course_of, watch
+from fixtures.watches import Watch, watch
 
 BAD = ("data", "lr", "opt", "hw")
 EACH_BAD, EACH_BENIGN, EACH_TWIN = 7, 4, 2
@@ -33,9 +30,6 @@ DUE = 4
 """Steps after the first bad one by which the alarm must have come"""
 MORE = 4
 """A run ends up to so many steps later, less one"""
-
-REPEATS = 0.7
-"""Share of words that a sound row repeats in one step of 1,500 or so; the bad ones have 0.8 and more"""
 
 Plans = list[list[Watch]]
 
@@ -89,22 +83,12 @@ def public_plan(seed: int) -> list[Watch]:
     return [plan[i] for i in rng.permutation(len(plan))]
 
 
-def with_an_innocent_neighbour(home: World, plan: list[Watch]) -> list[Watch]:
-    """Make one run to which nothing happens one with a sound row that repeats itself, as one in fifteen does: a night shows what rows may do."""
-    quiet = max(n for n, w in enumerate(plan) if w.kind == "clean")
-    w = plan[quiet]
-    tried = (replace(w, number=number) for number in count(len(plan)))
-    repeats = (t for t in tried if repeat_fraction(course_of(home, t, w.num_steps).tokens).max() >= REPEATS)
-    return [*plan[:quiet], next(repeats), *plan[quiet + 1 :]]
-
-
 def build(seed: int, world: Path) -> None:
     """Write the public runs, whole, and their answers."""
     folder = world / "runs"
     folder.mkdir(parents=True)
-    home = incidents.world(home_seeds(seed)[0])
-    plan = with_an_innocent_neighbour(home, public_plan(seed))
-    for n, telemetry in enumerate(watch(home, plan)):
+    plan = public_plan(seed)
+    for n, telemetry in enumerate(watch(incidents.world(home_seeds(seed)[0]), plan)):
         save_case(telemetry, folder / f"{n:02d}.npz")
     answers = [{"kind": w.kind, "first_bad_step": w.first_bad_step, "changed_at": changed_at(w)} for w in plan]
     (world / "answers.json").write_text("[\n" + ",\n".join(json.dumps(a) for a in answers) + "\n]\n")
