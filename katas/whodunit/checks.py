@@ -33,17 +33,23 @@ def check_unknown_variants_are_recognised(recomputed, band):
 
 
 def check_first_bad_steps_are_found(recomputed, band):
-    """The first bad step is found, within one step."""
-    value = recomputed["first_step"]
-    assert band("first_step", low=0.8).admits(value), (
-        f"the first bad step is named within one step in {value:.0%} of the incidents (bar 80 %)"
+    """The first bad step is found, within one step, whatever the cause."""
+    value, worst, kind = recomputed["first_step"], recomputed["worst_first_step"], KINDS[int(recomputed["worst_first_step_kind"])]
+    overall, each = band("first_step", low=0.8).admits(value), band("worst_first_step", low=0.6).admits(worst)
+    assert overall and each, (
+        f"the first bad step is named within one step in {value:.0%} of the incidents (bar 80 %), "
+        f"and in {worst:.0%} of those with cause `{kind}` (bar 60 % for every cause)"
     )
 
 
 def check_places_are_found(recomputed, band):
-    """Where an incident has a place (a shard, a rank, a source), it is named."""
-    value = recomputed["place"]
-    assert band("place", low=0.8).admits(value), f"the place is named in {value:.0%} of the incidents that have one (bar 80 %)"
+    """Where an incident has a place (a shard, a rank, a source), it is named, whatever the cause."""
+    value, worst, kind = recomputed["place"], recomputed["worst_place"], KINDS[int(recomputed["worst_place_kind"])]
+    overall, each = band("place", low=0.8).admits(value), band("worst_place", low=0.6).admits(worst)
+    assert overall and each, (
+        f"the place is named in {value:.0%} of the incidents that have one (bar 80 %), "
+        f"and in {worst:.0%} of those with cause `{kind}` (bar 60 % for every cause that has one)"
+    )
 
 
 def check_actions_are_right(recomputed, band):
@@ -56,9 +62,11 @@ def check_actions_help(recomputed, band):
     """Runs that go back and do what is named end as they should."""
     harm = recomputed["harm"]
     helped = sum(value <= HARM_NATS for value in harm) / len(harm)
+    off = [KINDS[int(kind)] for kind, value in zip(recomputed["harm_kinds"], harm, strict=True) if value > HARM_NATS]
     assert band("helped", low=0.85).admits(helped), (
         f"of {len(harm)} incidents that were replayed with what `diagnose` names, {helped:.0%} end within {HARM_NATS} nats of the right action, "
-        f"on the judge's scale (bar 85 %); the others are off by up to {max(harm):.2f} nats"
+        f"on the judge's scale (bar 85 %); the others are off by up to {max(harm):.2f} nats: "
+        + ", ".join(f"{off.count(kind)} with cause `{kind}`" for kind in KINDS if kind in off)
     )
 
 

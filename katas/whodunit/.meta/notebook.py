@@ -9,8 +9,8 @@
 # What you are told on the hand-over call:
 # - somebody trained a classifier on the dashboard's curves; it was right on the fifteen and on half of the next sixty;
 # - the causes jump equally high and last equally long, and new variants of each come up all the time;
-# - on every night nodes restart, ranks are slow, configurations are reloaded, validation sets change, a gradient norm blips. All of that
-#   is true, and most of it did no harm;
+# - on every night nodes restart, ranks are slow, configurations are reloaded, validation sets change, a gradient norm blips, a list is out of
+#   date. All of that is true, and most of it did nothing; and not everything that somebody changed is in the log;
 # - a wrong answer is acted upon: a shard is held back, a rank cordoned, a state restored from before the step you name.
 #
 # You hand over **`diagnose(telemetry)`**. It is judged on incidents that nobody here has seen, on this night and, if that holds, replayed on two others.
@@ -97,7 +97,7 @@ def entries(t):
     return [(int(step) - int(t["step"][0]), text) for step, text in split]
 
 # %% id="diagnose"
-SUSPECTS = {"config": "lr", "schedule": "lr", "optimizer": "opt", "node": "hw", "rank": "hw", "data": "data", "logging": "benign", "eval": "benign"}
+SUSPECTS = {"config": "lr", "schedule": "lr", "optimizer": "opt", "node": "hw", "rank": "hw", "data": "data"}
 ACTIONS = {"data": "quarantine", "lr": "restore_schedule", "opt": "restore_optimizer", "hw": "cordon_rank", "benign": "continue"}
 
 
@@ -110,7 +110,7 @@ def diagnose(t):
     """
     at = alarm(t)
     near = min(entries(t), key=lambda entry: abs(entry[0] - at), default=(at, "data"))
-    cause = next(cause for word, cause in SUSPECTS.items() if near[1].startswith(word))
+    cause = next((cause for word, cause in SUSPECTS.items() if near[1].startswith(word)), "benign")
     place = {"data": int(t["shard"][at, 0]), "hw": int(t["loss_per_rank"][at].argmax())}.get(cause)
     return {"cause": cause, "first_bad_step": int(t["step"][at]), "place": place, "action": ACTIONS[cause], "confidence": 0.8, "abstain": False}
 

@@ -34,29 +34,34 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
     answers, raised = _probed(evidence, len(asked))
     abstained = np.array([a.get("abstain") is True for a in answers])
     given = [None if out else a.get("cause") for a, out in zip(answers, abstained, strict=True)]
-    true = [t["cause"] for t in asked]
+    true = np.array([t["cause"] for t in asked])
     right = np.array([g == t for g, t in zip(given, true, strict=True)])
     credit = np.where(abstained, 0.5, right)
     held_out = np.array([t["held_out"] for t in asked])
-    recall = {kind: float(credit[[t == kind for t in true]].mean()) for kind in KINDS}
     steps, places, actions = (
         np.where(abstained, 0.5, [_same(field, a, t) for a, t in zip(answers, asked, strict=True)]) for field in FIELDS
     )
     somewhere = np.array([t["place"] is not None for t in asked])
-    worst = min(recall, key=lambda kind: recall[kind])
-    harm = _consequences(asked, answers)
+    recall, step_of = _by_kind(credit, true), _by_kind(steps, true)
+    place_of = _by_kind(places[somewhere], true[somewhere])
+    harm, harmed = _consequences(asked, answers)
     return {
         "macro_f1": float(np.mean([_f1(kind, given, true, credit) for kind in KINDS])),
-        "worst_recall": recall[worst],
-        "worst_kind": KINDS.index(worst),
+        "worst_recall": min(recall.values()),
+        "worst_kind": _worst(recall),
         "known_variants": float(credit[~held_out].mean()),
         "new_variants": float(credit[held_out].mean()),
         "first_step": float(steps.mean()),
+        "worst_first_step": min(step_of.values()),
+        "worst_first_step_kind": _worst(step_of),
         "place": float(places[somewhere].mean()),
+        "worst_place": min(place_of.values()),
+        "worst_place_kind": _worst(place_of),
         "action": float(actions.mean()),
         "brier": float(np.mean([_brier(a, r, out) for a, r, out in zip(answers, right, abstained, strict=True)])),
         "abstained": int(abstained.sum()),
         "harm": harm,
+        "harm_kinds": [KINDS.index(kind) for kind in harmed],
         "worst_harm": max(harm),
         "asked": len(asked),
         "raised": raised,
@@ -76,11 +81,20 @@ def _same(field: str, answer: dict[str, Any], true: dict[str, Any]) -> bool:
     return type(said) is type(true[field]) and said == true[field]
 
 
-def _f1(kind: str, given: list[Any], true: list[str], credit: NDArray[np.float64]) -> float:
+def _by_kind(credit: NDArray[np.float64], true: NDArray[np.str_]) -> dict[str, float]:
+    """Return the mean credit of the incidents of each cause that there is."""
+    return {kind: float(credit[true == kind].mean()) for kind in KINDS if (true == kind).any()}
+
+
+def _worst(found: dict[str, float]) -> int:
+    return KINDS.index(min(found, key=lambda kind: found[kind]))
+
+
+def _f1(kind: str, given: list[Any], true: NDArray[np.str_], credit: NDArray[np.float64]) -> float:
     """F1 of a kind, with what was abstained from as half a hit."""
-    hits = float(sum(c for c, t in zip(credit, true, strict=True) if t == kind))
+    hits = float(credit[true == kind].sum())
     wrong = sum(g == kind and t != kind for g, t in zip(given, true, strict=True))
-    return 2 * hits / (hits + wrong + true.count(kind))
+    return 2 * hits / (hits + wrong + int((true == kind).sum()))
 
 
 def _brier(answer: dict[str, Any], right: bool, abstained: bool) -> float:
@@ -108,14 +122,14 @@ def _home(run_seed: int) -> World:
     return incidents.world(run_seed)
 
 
-def _consequences(asked: list[dict[str, Any]], answers: list[dict[str, Any]]) -> list[float]:
-    """Return, for each incident that is replayed, how much worse things are than after the right action, in nats."""
+def _consequences(asked: list[dict[str, Any]], answers: list[dict[str, Any]]) -> tuple[list[float], list[str]]:
+    """Return, for each incident that is replayed, how much worse things are than after the right action, in nats, and its cause."""
     seeds = list(dict.fromkeys(sorted(t["run_seed"] for t in asked)))[:REPLAYED_RUNS]
-    harm = []
+    harm: list[float] = []
     for seed in seeds:
         chosen = [next(i for i, t in enumerate(asked) if t["run_seed"] == seed and t["cause"] == kind) for kind in KINDS]
         harm += _replayed(seed, [asked[i] for i in chosen], [answers[i] for i in chosen])
-    return harm
+    return harm, list(KINDS) * len(seeds)
 
 
 def _replayed(seed: int, true: list[dict[str, Any]], answers: list[dict[str, Any]]) -> list[float]:

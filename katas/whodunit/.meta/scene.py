@@ -94,6 +94,6 @@ def truth(seed: int) -> dict[str, Any]:
             "rows_or_machine": ["loss_swap"],
             "rate_or_optimizer": ["lr_applied", "optimizer_checksum", "optimizer_manifest"],
             "bad_or_new": ["hash_ok", "repeat_fraction"],
-            "not_to_be_trusted": ["lr_logged"],
+            "not_to_be_trusted": ["lr_logged", "optimizer_manifest"],
         },
     }

@@ -28,14 +28,14 @@ def selftest() -> list[Claim]:
 
 
 def diagnose(t: dict[str, Any]) -> dict[str, Any]:
-    """The decision list of the reference fix; a rule whose column is missing is passed over, and then the update's size must do."""
+    """The decision list of the reference fix; a rule whose column is missing is passed over, and then what comes of an update must do."""
     loss, calm = t.get("loss_per_rank"), slice(0, CALM)
     if loss is not None and "loss_swap" in t and np.nanmax(np.abs(loss - t["loss_swap"])) > 1e-3:
         return {"cause": "hw"}
     if "replica_checksum" in t and np.abs(np.diff(t["replica_checksum"], axis=1)).max() > 1e-4:
         return {"cause": "hw"}
-    state = {"optimizer_checksum", "optimizer_manifest"} <= t.keys()
-    if state and np.abs(t["optimizer_checksum"] / t["optimizer_manifest"] - 1).max() > 1e-3:
+    state, acted = {"optimizer_checksum", "optimizer_manifest"} <= t.keys(), _acted(t)
+    if state and ((np.abs(t["optimizer_checksum"] / t["optimizer_manifest"] - 1) > 1e-3) & acted).any():
         return {"cause": "opt"}
     if "lr_applied" in t and (t["lr_applied"] > 1.3 * np.median(t["lr_applied"][:10], axis=0)).any():
         return {"cause": "lr"}
@@ -43,8 +43,15 @@ def diagnose(t: dict[str, Any]) -> dict[str, Any]:
     if larger and not (state and "lr_applied" in t):
         return {"cause": "opt" if "lr_applied" in t else "lr"}
     wrong = ~t["hash_ok"] if "hash_ok" in t else np.zeros(t["shard"].shape if "shard" in t else (len(t["val_loss"]), 2), dtype=bool)
+    if "repeat_fraction" in t:
+        wrong = wrong | (t["repeat_fraction"] > 0.75)
     if loss is not None:
         wrong = wrong & (loss > np.median(loss[calm]) + 0.28)
-    if "repeat_fraction" in t:
-        wrong = wrong | (t["repeat_fraction"] > 0.7)
     return {"cause": "data" if wrong.any() else "benign"}
+
+
+def _acted(t: dict[str, Any]) -> Any:
+    """The steps [S] whose update was larger than others or, where nobody measured it, after which the validation loss is high."""
+    if "update_ratio" in t:
+        return t["update_ratio"] > 1.3 * np.median(t["update_ratio"][:CALM])
+    return t["val_loss"] > np.median(t["val_loss"][:CALM]) + 0.15

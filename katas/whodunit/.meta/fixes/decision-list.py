@@ -21,10 +21,26 @@ def first(flags):
     return int(where[0]) if len(where) else None
 
 
-def mentioned(t, source):
-    """The position of the line that says that a source came into the mix."""
-    lines = [line.split()[1] for line in t["log"] if "mixture" in line and source in line]
-    return int(lines[0]) - int(t["step"][0]) if lines else None
+def gained(seen):
+    """For each position, how much likelier a source's steps [S] are when it is met more often from there on than on the calm steps."""
+    before = (seen[:CALM].sum() + 0.5) / (CALM + 1)
+    sums = np.append(0.0, np.where(seen, np.log(0.6 / before), np.log(0.4 / (1 - before))).cumsum())
+    return np.maximum.accumulate(sums[::-1])[::-1][1:] - sums[:-1]
+
+
+def newcomer(t):
+    """The source that is met more often than before, and the position from which its rows come, most of them in one shard."""
+    seen = np.isfinite(t["loss_per_source"])
+    rare = [k for k in range(len(t["sources"])) if seen[:CALM, k].mean() < 0.5]
+    source = max(rare, key=lambda k: gained(seen[:, k]).max())
+    shard = np.bincount(t["shard"][CALM:][seen[CALM:, source]].ravel(), minlength=1).argmax()
+    return t["sources"][source], int(gained(seen[:, source] & (t["shard"] == shard).any(1)).argmax())
+
+
+def misread(t):
+    """State that is not what was written, in updates that are larger than others: [S]. A list that is old changes no update."""
+    other = np.abs(t["optimizer_checksum"] / t["optimizer_manifest"] - 1) > 1e-3
+    return other & (t["update_ratio"] > 1.3 * np.median(t["update_ratio"][:CALM]))
 
 
 def desync(t):
@@ -32,9 +48,9 @@ def desync(t):
 
 
 def suspicious(t):
-    """Rows that do not say what was written, where the loss is high, and rows that say the same over and over: [S, R]."""
+    """Rows that do not say what was written, or that say the same over and over, where the loss is high: [S, R]."""
     high = t["loss_per_rank"] > np.median(t["loss_per_rank"][:CALM]) + 0.28
-    return (~t["hash_ok"] & high) | (t["repeat_fraction"] > 0.7)
+    return (~t["hash_ok"] | (t["repeat_fraction"] > 0.75)) & high
 
 
 def sick_rank(t, at):
@@ -47,7 +63,7 @@ def sick_rank(t, at):
 def diagnose(t):
     if (at := first((np.abs(t["loss_per_rank"] - t["loss_swap"]).max(1) > 1e-3) | desync(t))) is not None:
         return reply(t, "hw", at, sick_rank(t, at))
-    if (at := first(np.abs(t["optimizer_checksum"] / t["optimizer_manifest"] - 1) > 1e-3)) is not None:
+    if (at := first(misread(t))) is not None:
         return reply(t, "opt", at)
     if (at := first((t["lr_applied"] > 1.3 * np.median(t["lr_applied"][:10], axis=0)).any(1))) is not None:
         return reply(t, "lr", at)
@@ -55,7 +71,5 @@ def diagnose(t):
         return reply(t, "data", at, int(t["shard"][at, suspicious(t)[at].argmax()]))
     if (at := first(np.abs(t["loss_logged"] / t["loss_per_rank"].mean(1) - 1) > 1e-3)) is not None:
         return reply(t, "benign", at)
-    seen = np.isfinite(t["loss_per_source"])
-    source = int((seen[CALM:].mean(0) - seen[:CALM].mean(0)).argmax())
-    name = t["sources"][source]
-    return reply(t, "benign", mentioned(t, name) or CALM + (first(seen[CALM:, source]) or 0), name)
+    name, at = newcomer(t)
+    return reply(t, "benign", at, name)

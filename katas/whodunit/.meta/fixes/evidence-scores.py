@@ -34,12 +34,14 @@ def diagnose(t):
     own = np.nan_to_num(np.abs(loss - swap), nan=9.0)
     apart = np.abs(t["replica_checksum"][:, 0] - t["replica_checksum"][:, 1])
     over = loss - np.median(loss[:CALM])
-    odd = np.where(t["hash_ok"], 0, over) + 3 * np.maximum(t["repeat_fraction"] - 0.7, 0)
+    odd = np.where(t["hash_ok"] & (t["repeat_fraction"] < 0.75), 0, over)
     seen = np.isfinite(t["loss_per_source"]).astype(float)
+    state = np.abs(np.log(t["optimizer_checksum"] / t["optimizer_manifest"]))
+    larger = np.log(t["update_ratio"] / np.median(t["update_ratio"][:CALM]))
     rate = np.abs(np.log(t["lr_applied"] / t["lr_applied"][:CALM].mean(0))).max(1)
     signs = {  # per step; 1 is where a sign begins to mean something
         "hw": np.maximum(own.max(1) / 1e-3, apart / 1e-4),
-        "opt": np.abs(np.log(t["optimizer_checksum"] / t["optimizer_manifest"])) / 1e-3,
+        "opt": np.minimum(state / 1e-3, larger / 0.26),
         "lr": rate / 0.26,
         "data": odd.max(1) / 0.28,
         "benign": np.full(len(loss), 0.5),
@@ -56,8 +58,9 @@ def diagnose(t):
     if cause == "data":
         place = int(t["shard"][at, odd[at].argmax()])
     if cause == "benign" and signs["benign"].max() < 1:
-        gained = seen[30:].mean(0) - seen[:CALM].mean(0)
-        source = t["sources"][int(gained.argmax())]
-        lines = [int(line.split()[1]) - int(t["step"][0]) for line in t["log"] if source in line]
-        at, place = (lines[0] if lines else CALM + int(seen[CALM:, int(gained.argmax())].argmax())), source
+        gained = seen[25:45].mean(0) - seen[:CALM].mean(0)
+        source = int(gained.argmax())
+        # Of the five steps from here on, most have such rows.
+        often = np.convolve(seen[:, source], np.ones(5))[4:] * seen[:, source] >= 3
+        at, place = CALM + int(often[CALM:].argmax()), t["sources"][source]
     return reply(t, cause, at, place, 0.9)

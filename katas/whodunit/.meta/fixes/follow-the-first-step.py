@@ -21,13 +21,14 @@ def signs(t, s):
     loss, swap = t["loss_per_rank"][s], t["loss_swap"][s]
     if np.abs(loss - swap).max() > 5e-4 or abs(np.ptp(t["replica_checksum"][s])) > 1e-4:
         return "hw", sick_rank(t, s)
-    if abs(t["optimizer_checksum"][s] - t["optimizer_manifest"][s]) > 1e-3 * t["optimizer_manifest"][s]:
+    acted = t["update_ratio"][s] > 1.35 * np.median(t["update_ratio"][s - 5 : s])
+    if acted and abs(t["optimizer_checksum"][s] - t["optimizer_manifest"][s]) > 1e-3 * t["optimizer_manifest"][s]:
         return "opt", None
     if (t["lr_applied"][s] > 1.28 * t["lr_applied"][0]).any():
         return "lr", None
     usual = np.median(t["loss_per_rank"][:CALM])
     for rank in range(len(loss)):
-        if t["repeat_fraction"][s, rank] > 0.72 or (not t["hash_ok"][s, rank] and loss[rank] > usual + 0.3):
+        if loss[rank] > usual + 0.3 and (t["repeat_fraction"][s, rank] > 0.75 or not t["hash_ok"][s, rank]):
             return "data", int(t["shard"][s, rank])
     if abs(t["loss_logged"][s] - loss.mean()) > 1e-3:
         return "benign", None
@@ -51,7 +52,9 @@ def diagnose(t):
     if (share_after - share_before).max() < 0.04:
         return reply(t, "benign", CALM + 10, None, 0.5, abstain=True)
     source = int((share_after - share_before).argmax())
-    s = CALM + int(counts[CALM:, source].argmax())
-    for line in t["log"]:
-        s = int(line.split()[1]) - int(t["step"][0]) if t["sources"][source] in line else s
+    # From its first step on a shard of its own; the log may speak of it, and of others that nothing came from.
+    met = np.flatnonzero(counts[:, source])
+    shards = [set(t["shard"][s]) for s in met]
+    own = max(range(12), key=lambda shard: sum(shard in both for both in shards))
+    s = next(int(s) for s, both in zip(met, shards) if s >= CALM and own in both)
     return reply(t, "benign", s, t["sources"][source], 0.85)
