@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -183,12 +185,18 @@ def cached_run(bench: Bench, notebook: NotebookNode, seed: int, again: str = "")
     if receipt.exists():
         receipt.touch()
         return Execution(**json.loads(receipt.read_text()), run_dir=run_dir)
-    shutil.rmtree(run_dir, ignore_errors=True)
-    execution = run_seed(bench.kata, notebook, seed, run_dir, bench.kernels, bench.stop)
+    # Another proof may be at the same run: each makes its own, and the first one that is whole is kept.
+    making = run_dir.with_name(f".{run_dir.name}-{secrets.token_hex(4)}")
+    execution = run_seed(bench.kata, notebook, seed, making, bench.kernels, bench.stop)
     # Whatever else ended a run may have been the machine's fault: it is tried again next time.
     if execution.outcome in ("completed", "cell_error"):
-        receipt.write_text(json.dumps({k: v for k, v in asdict(execution).items() if k != "run_dir"}))
-    return execution
+        (making / RECEIPT).write_text(json.dumps({k: v for k, v in asdict(execution).items() if k != "run_dir"}))
+    if not receipt.exists():
+        shutil.rmtree(run_dir, ignore_errors=True)
+        with suppress(OSError):
+            making.rename(run_dir)
+    shutil.rmtree(making, ignore_errors=True)
+    return replace(execution, run_dir=run_dir)
 
 
 RECEIPT = "execution.json"
@@ -201,7 +209,7 @@ def plan(bench: Bench, variants: Sequence[Variant], *more: Task) -> None:
 
 
 def forget_old_runs(bench: Bench) -> None:
-    """Throw away kept runs that nothing has looked at for KEPT_DAYS."""
-    for receipt in bench.runs.glob(f"*/{RECEIPT}"):
-        if time.time() - receipt.stat().st_mtime > KEPT_DAYS * 86400:
-            shutil.rmtree(receipt.parent, ignore_errors=True)
+    """Throw away kept runs that nothing has looked at for KEPT_DAYS, and what proofs that were killed left half made."""
+    for looked_at in [*bench.runs.glob(f"*/{RECEIPT}"), *bench.runs.glob(".*/input.ipynb")]:
+        if time.time() - looked_at.stat().st_mtime > KEPT_DAYS * 86400:
+            shutil.rmtree(looked_at.parent, ignore_errors=True)

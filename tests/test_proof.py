@@ -1,5 +1,6 @@
 import json
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +10,7 @@ from harness.kata import load_kata, load_proof
 from harness.kernel import Execution
 from harness.proof import content_key, due, over_budget, prove
 from harness.scaffold import sync
-from harness.variants import Bench, Row, fixed
+from harness.variants import Bench, Row, cached_run, fixed
 from harness.verdict import Judge
 
 
@@ -166,6 +167,24 @@ def test_nothing_is_run_or_judged_twice(sums, proven, monkeypatch):
     assert again.rows == first.rows
     assert again.forged == first.forged
     assert len(told.kept) == len(told.planned) - 1  # all but the reference's second run
+
+
+def test_two_proofs_at_the_same_run_keep_one_of_them_and_do_not_meet(sums, kernels):
+    sync(sums)
+    kata, ready = load_kata(sums.folder), threading.Barrier(2)
+
+    def one(_):
+        with ThreadPoolExecutor(1) as pool:
+            bench = Bench(kata, pool, kernels, Told())
+            ready.wait()
+            return cached_run(bench, bench.shipped, 0)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(one, range(2))
+
+    assert first.run_dir == second.run_dir
+    assert (first.evidence / "total.json").exists()
+    assert [folder.name for folder in first.run_dir.parent.iterdir()] == [first.run_dir.name]
 
 
 @pytest.mark.slow
