@@ -19,6 +19,7 @@ DISCRIMINATORS = {
     "lr_applied": 0.20,  # lr: without it, small rates that were applied once look like lost state (8 and 18 of 140 on two sets of seeds)
     "optimizer_checksum": 0.20,  # opt: one of the two is nothing without the other
     "optimizer_manifest": 0.20,
+    "update_ratio": 0.08,  # opt: whether a step did other than it should, had the manifest been right; lists can be old
 }
 
 
