@@ -32,6 +32,7 @@ from harness.webpage import Words, write_fragment, write_junit, write_report
 
 Show = Literal["text", "json", "events"]
 FRAGMENT = "verdict.html"
+WAITS = "Fill in the form, save and check again, and the post-mortem is shown; or read it as it is: `%kata debrief`."
 KATAS_AT_ONCE = 2
 """While one is judged to its end, the next one's runs fill the machine."""
 
@@ -155,7 +156,8 @@ def keep(kata: Kata, done: Attempt, whys: Sequence[str] = (), *, helps: bool = T
     write_junit(done.folder / "junit.xml", kata, done)
     labbook.write(kata, done)
     story = scaffold.postmortem(kata) if helps and report.may_read_on(done) else ""
-    words = Words(report.conclusion(kata, done).plain, report.diagnosis(done, fields_named=helps).plain, whys, story)
+    waits = WAITS if helps and report.diagnosis_waits(done) else ""
+    words = Words(report.conclusion(kata, done).plain, report.diagnosis(done, fields_named=helps).plain, whys, story, waits)
     write_report(done.folder / "report.html", kata, done, words)
     write_fragment(done.folder / FRAGMENT, kata, done, words)
     refresh_start_page(kata.folder.parent)

@@ -61,8 +61,9 @@ class Standing:
 
 
 def standings(katas: Sequence[Kata]) -> list[Standing]:
-    """Return how far a learner is, by track and level."""
-    return [_standing(kata) for kata in sorted(katas, key=lambda k: (k.toml.track, k.toml.level, k.slug))]
+    """Return how far a learner is, by track and level; the track that begins easiest comes first."""
+    begins = {kata.toml.track: min(k.toml.level for k in katas if k.toml.track == kata.toml.track) for kata in katas}
+    return [_standing(kata) for kata in sorted(katas, key=lambda k: (begins[k.toml.track], k.toml.track, k.toml.level, k.slug))]
 
 
 def _standing(kata: Kata) -> Standing:
@@ -83,9 +84,14 @@ def start_page(katas: Sequence[Kata], folder: Path) -> str:
     """Return the start page as Markdown; its links are relative to `folder`."""
     found = standings(katas)
     lines = ["# Training runs that go wrong", ""]
+    lines += [
+        "Each notebook here, a kata, holds a real, small training run in which something is wrong. You have the page that an engineer on call gets, and the",
+        "run's telemetry. Find the cause and repair the run; a judge runs your notebook on this night and on two that nobody has seen, and says whether it holds.",
+        "",
+    ]
     if upcoming := try_next(found):
         lines += [f"**Try next:** {_link(upcoming, folder)} · level {upcoming.toml.level} · {upcoming.toml.minutes} minutes", ""]
-    lines += [f"{sum(s.fixed for s in found)} of {len(found)} fixed. In a notebook: `%load_ext harness`, then `%kata check`.", ""]
+    lines += [f"{sum(s.fixed for s in found)} of {len(found)} fixed.", ""]
     lines += ["| track | kata | level | what you see | minutes | |", "|---|---|---|---|---|---|"]
     track = ""
     for s in found:
@@ -98,8 +104,8 @@ def start_page(katas: Sequence[Kata], folder: Path) -> str:
     lines += [
         "Levels: 1 one clue, one cell · 2 two clues · 3 needs an experiment · 4 several causes or a lookalike · 5 unseen incidents.",
         "",
-        "Open a notebook, read its page, run it, look. Edit the cells that it leaves open and add cells of your own. Write what you think in a",
-        "text cell that begins with `Hypothesis:`; the lab book keeps it. Save, then `%kata check`.",
+        "Open a notebook, read it from the top, run it, look. Edit the cells that it names as yours and add cells of your own. Save, and check it from its",
+        "last cell; the verdict appears there. What you think is kept in a lab book, and `%kata debrief` lays your way beside the reference.",
         "",
     ]
     return "\n".join(lines)
@@ -120,6 +126,12 @@ class Stop:
     """Diffs against the check before."""
     hints: int
     """Taken before it."""
+
+
+def minutes(seconds: float) -> str:
+    """Return a time as people say it: 7 min, 1 h 05 min."""
+    hours, rest = divmod(int(seconds) // 60, 60)
+    return f"{hours} h {rest:02d} min" if hours else f"{rest} min"
 
 
 @dataclass(frozen=True)

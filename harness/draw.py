@@ -17,7 +17,7 @@ from harness.errors import UsageError
 from harness.exam import Drawn, Exam, exams
 from harness.kata import Kata, listed
 from harness.logbook import remembered
-from harness.notebook import authored, dumps
+from harness.notebook import authored, dumps, open_cells
 from harness.premise import PUBLIC_SEED
 from harness.scaffold import put_back
 from harness.world import world_for
@@ -142,7 +142,8 @@ def exam_copy(kata: Kata, drawn: Drawn) -> NotebookNode:
     notebook = authored(kata)
     for cell in notebook.cells:
         cell.source = _to_exam(cell.id, cell.source, drawn)
-    notebook.cells.insert(0, nbformat.v4.new_markdown_cell(_head(drawn), id=EXAM_CELL))
+    head = f"{_head(drawn)}\n\n{open_cells(kata, notebook)}"
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell(head, id=EXAM_CELL))
     return notebook
 
 

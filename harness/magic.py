@@ -29,7 +29,7 @@ from harness.errors import LabError, SubmissionError
 from harness.exam import FILE as EXAM
 from harness.exam import refuse_help
 from harness.kata import Kata, all_katas, load_kata
-from harness.notebook import authored, diffs, read_submission, sources, submit
+from harness.notebook import DESK_CELL, authored, diffs, read_submission, sources, submit
 from harness.webpage import as_html, render
 
 WORDS = ("check", "hint", "diff", "progress", "debrief")
@@ -58,6 +58,8 @@ class KataMagics(Magics):  # type: ignore[misc]
         super().__init__(shell)
         self._ran: dict[str, str] = {}
         """Source of each cell when it last ran here, by cell id."""
+        self._checked: dict[str, str] = {}
+        """Source of each cell when it was last checked from here."""
 
     def note_cell(self, info: ExecutionInfo) -> None:
         """Remember what ran, to tell it from what is saved."""
@@ -101,8 +103,7 @@ class KataMagics(Magics):  # type: ignore[misc]
             subprocess.run(command, check=False)
             return
         view = _View(f"{path.name} as saved at {time.strftime('%H:%M:%S', time.localtime(path.stat().st_mtime))}")
-        stale = self._stale(path)
-        view.follow([*command, "--events"], stale)
+        view.follow([*command, "--events"], _stale_note(self._stale(path)) or self._unchanged_note(path))
 
     def _exam(self, word: str, rest: Sequence[str]) -> None:
         """Check an exam's notebook, by the exam's rules, and show what the command line says."""
@@ -128,11 +129,23 @@ class KataMagics(Magics):  # type: ignore[misc]
             return []  # The check itself says what is wrong with the file.
         return [cell for cell, source in self._ran.items() if cell in saved and saved[cell].strip() != source.strip()]
 
+    def _unchanged_note(self, path: Path) -> str:
+        """A word to whoever edited, and did not save, or forgot to edit."""
+        try:
+            saved = {cell: source for cell, source in sources(read_submission(path)).items() if cell != DESK_CELL}
+        except SubmissionError:
+            return ""
+        unchanged, self._checked = saved == self._checked, saved
+        if not unchanged:
+            return ""
+        return "<p role='alert'><b>Nothing has changed in the saved file since your last check here.</b> If you edited, save first (Ctrl+S).</p>"
+
     def _hint(self, rest: Sequence[str]) -> None:
         kata = self.kata()
         refuse_help(kata.slug, "hints", time.time())
         hint = desk.next_hint(kata, int(_number(rest[0])) if rest else None)
-        display(Markdown(f"**Hint {hint.level} of {hint.of}**\n\n{hint.text}"))
+        more = "\n\nThe next one: `%kata hint`" if hint.level < hint.of else ""
+        display(Markdown(f"**Hint {hint.level} of {hint.of}**\n\n{hint.text}{more}"))
 
     def _diff(self, rest: Sequence[str]) -> None:
         kata, path = self.kata(), self.notebook()
@@ -148,7 +161,7 @@ class KataMagics(Magics):  # type: ignore[misc]
         kata = self.kata()
         refuse_help(kata.slug, "the debrief", time.time())
         found = desk.debrief(kata, give_up=list(rest) == ["giveup"])
-        _show("debrief.html.j2", debrief=found, as_html=as_html)
+        _show("debrief.html.j2", debrief=found, as_html=as_html, minutes=desk.minutes)
 
 
 def _number(text: str) -> str:
@@ -175,9 +188,8 @@ class _View:
         self._length: dict[int, int] = {}
         self._shown = 0.0
 
-    def follow(self, command: Sequence[str], stale: Sequence[str]) -> None:
-        """Run a check and show its events; an interrupt ends it."""
-        note = _stale_note(stale)
+    def follow(self, command: Sequence[str], note: str) -> None:
+        """Run a check and show its events under a note; an interrupt ends it."""
         self._put(note + _progress("the kernel starts", 0, 0))
         # A session of its own: an interrupt of this kernel is passed on once, by us.
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -19,9 +19,12 @@ from harness.kata import Kata, listed, shown
 PROBE_CELL = "probe"
 DESK_CELL = "desk"
 DESK = """%load_ext harness
-# Saved (Ctrl+S)? Then, in cells of your own:  %kata check   %kata hint   %kata diff   %kata progress   %kata debrief
-# A text cell that begins with "Hypothesis:" is kept in your lab book, with the check that follows.
+# Saved (Ctrl+S)? Take the # away in the next line and run this cell again: what is saved is judged.
+# %kata check
+# In the same way:  %kata hint   %kata diff   %kata progress   %kata debrief
 # Looking tools:  from fixtures import plots;  help(plots)"""
+OPEN_CELL = "yours"
+"""Says which cells are the learner's."""
 MAGIC = re.compile(r"^([ \t]*)(%load_ext\s+harness\b.*|%kata\b.*)$", re.MULTILINE)
 """What a learner types for the desk, which is no part of a run."""
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -74,7 +77,7 @@ def authored(kata: Kata) -> NotebookNode:
     """Return the kata's notebook from its source of truth, `.meta/notebook.py`, as it is run."""
     path = kata.meta / "notebook.py"
     notebook = read_percent(path)
-    if taken := {PROBE_CELL, DESK_CELL} & set(ids(notebook)):
+    if taken := {PROBE_CELL, DESK_CELL, OPEN_CELL} & set(ids(notebook)):
         raise KataError(f"{shown(path)}: the cell id {listed(sorted(taken))} is the harness's own; name that cell otherwise")
     if missing := [i for i in kata.toml.cells.editable if i not in ids(notebook)]:
         raise KataError(
@@ -90,10 +93,37 @@ def authored(kata: Kata) -> NotebookNode:
 
 
 def for_learners(kata: Kata) -> NotebookNode:
-    """Return the notebook as it is shipped: the authored one, and a cell that brings the desk, which no run has."""
+    """Return the notebook as it is shipped: the authored one, what a learner is told of it, and a cell that brings the desk; no run has these."""
     shipped = authored(kata)
+    yours = nbformat.v4.new_markdown_cell(open_cells(kata, shipped), id=OPEN_CELL, metadata={"editable": False})
+    for cell in shipped.cells:
+        cell.source = _at_the_desk(kata, cell.source)
+    shipped.cells.insert(ids(shipped).index("parameters"), yours)
     shipped.cells.append(nbformat.v4.new_code_cell(DESK, id=DESK_CELL))
+    for cell in shipped.cells:
+        cell.metadata["deletable"] = False
     return shipped
+
+
+def open_cells(kata: Kata, notebook: NotebookNode) -> str:
+    """Say which cells may be edited, by how they begin: nobody sees a cell's id."""
+    begins = [_source(cell).partition("\n")[0] for cell in notebook.cells if cell.id in kata.toml.cells.editable]
+    which = ", ".join(f"`{line[:MAX_BEGIN_CHARS] + '…' if len(line) > MAX_BEGIN_CHARS else line}`" for line in begins)
+    return (
+        f"**Yours to edit**: the code cells that begin with {which}, and cells that you add. All others are run as shipped.\n\n"
+        "What you think is kept with the check that follows: write it where the notebook asks for it, or in a text cell that begins with `Hypothesis:`."
+    )
+
+
+MAX_BEGIN_CHARS = 60
+
+
+def _at_the_desk(kata: Kata, source: str) -> str:
+    """Return a cell's text as it is in JupyterLab, where checks are asked for in the notebook itself."""
+    return source.replace(
+        f"Save the notebook, then `make check KATA={kata.slug}` in a terminal. Stuck? `make hint KATA={kata.slug}`.",
+        f"Save the notebook, then check it from the cell below; `make check KATA={kata.slug}` in a terminal does the same. Stuck? `%kata hint`.",
+    )
 
 
 def with_probe(notebook: NotebookNode) -> NotebookNode:
@@ -157,14 +187,14 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
         cell_id, source = cell.get("id"), _source(cell)
         if cell.get("cell_type") == "code":
             source = MAGIC.sub(r"\1pass  # \2", source)
-        if cell_id == DESK_CELL or _only_magic(cell):
+        if cell_id in (DESK_CELL, OPEN_CELL) or _only_magic(cell):
             continue
         if cell_id in sources:
             place = next(i for i, c in enumerate(merged) if c.id == cell_id) + 1
             if cell_id in kata.toml.cells.editable:
                 merged[place - 1].source = source
             elif sources[cell_id].cell_type == "markdown":
-                own = sources[cell_id].source.splitlines()
+                own = f"{sources[cell_id].source}\n{_at_the_desk(kata, sources[cell_id].source)}".splitlines()
                 written[cell_id] = "\n".join(line for line in source.splitlines() if line.strip() and line not in own)
             elif source != sources[cell_id].source:
                 notes.append(f"cell `{cell_id}` ({_ordinal(position)}) is not editable: its shipped content was run")

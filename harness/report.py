@@ -18,7 +18,7 @@ from rich.text import Text
 
 from fixtures.exhibits import number
 from harness.attempt import Attempt
-from harness.desk import Debrief, Stop, standings
+from harness.desk import Debrief, Stop, minutes, standings
 from harness.doctor import Finding
 from harness.evidence import Reported
 from harness.examine import Examined
@@ -68,8 +68,13 @@ def show_conclusion(console: Console, kata: Kata, done: Attempt, whys: Sequence[
 
 
 def may_read_on(done: Attempt) -> bool:
-    """Whether a check earned the post-mortem: fixed, on all nights."""
-    return done.fixed and len(done.examined) > 1
+    """Whether a check earned the post-mortem: fixed, on all nights, with something said about the cause."""
+    return done.fixed and len(done.examined) > 1 and not diagnosis_waits(done)
+
+
+def diagnosis_waits(done: Attempt) -> bool:
+    """Whether a check repaired all nights and its form is empty: the post-mortem would give the answers."""
+    return done.fixed and len(done.examined) > 1 and done.diagnosis is not None and done.diagnosis.blank
 
 
 def _night(seed: int, public_seed: int) -> str:
@@ -187,6 +192,9 @@ def _next_steps(kata: Kata, done: Attempt) -> Iterator[str]:
     if done.fixed:
         if len(done.examined) == 1:
             yield f"  all nights:  make check KATA={slug}"
+        if diagnosis_waits(done):
+            yield "Your diagnosis is still open: fill in the form and check again, and the post-mortem is shown."
+            yield f"  or read it as it is:  make debrief KATA={slug}"
         return
     if decisive.seed != PUBLIC_SEED:
         yield f"  this night again:  make check KATA={slug} SEED={decisive.seed}"
@@ -239,7 +247,7 @@ def show_debrief(console: Console, found: Debrief) -> None:
     """Print a learner's way through a kata beside the reference."""
     console.print(f"[bold]{found.kata.slug}[/]: {len(found.stops)} checks, {found.runs} runs, {found.hints} hints", highlight=False)
     console.print(
-        f"first right hypothesis after {_clock(found.first_right_s)}, fixed after {_clock(found.fixed_s)}", highlight=False, style="dim"
+        f"cause named right in the form: {_after(found.first_right_s)}; fixed: {_after(found.fixed_s)}", highlight=False, style="dim"
     )
     for stop in found.stops:
         console.print(_stop(stop))
@@ -266,11 +274,11 @@ def _stop(stop: Stop) -> RenderableType:
     )
     table.add_row("verdict", Text(printable("\n".join(page.evidence)), "red") if page.evidence else Text("all checks pass", "green"))
     hints = f", after {stop.hints} hints" if stop.hints else ""
-    return Panel(table, title=f"check {page.run}, {_clock(stop.after_s)}{hints}", title_align="left", border_style="dim")
+    return Panel(table, title=f"check {page.run}, after {minutes(stop.after_s)}{hints}", title_align="left", border_style="dim")
 
 
-def _clock(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02d} h"
+def _after(seconds: float | None) -> str:
+    return "not yet" if seconds is None else f"after {minutes(seconds)}"
 
 
 class LiveRuns:

@@ -45,6 +45,8 @@ class Words:
     whys: Sequence[str] = ()
     postmortem: str = ""
     """Markdown; empty until it may be read."""
+    waits: str = ""
+    """What it waits for, when the run is repaired."""
 
 
 def write_report(path: Path, kata: Kata, done: Attempt, words: Words) -> None:
@@ -66,6 +68,7 @@ def _write(path: Path, template: str, kata: Kata, done: Attempt, words: Words) -
         diagnosis=words.diagnosis,
         whys=words.whys,
         postmortem=as_html(words.postmortem),
+        waits=words.waits,
         plot=plot(kata, done.decisive),
         changes=diffs(sources(authored(kata)), sources(done.submission.notebook)),
     )

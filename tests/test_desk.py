@@ -1,11 +1,13 @@
 import json
+import re
 
 import pytest
 
 from harness import desk, lab, labbook
 from harness.attempt import attempt
+from harness.desk import minutes, standings
 from harness.errors import UsageError
-from harness.kata import all_katas
+from harness.kata import all_katas, load_kata
 from harness.logbook import remember, remembered
 from harness.notebook import authored, submit
 
@@ -38,6 +40,21 @@ def test_what_was_begun_comes_before_what_is_easier(toys, sums):
     remember(sums, "attempt", fixed=False, seeds=[0], diagnosis=None)
 
     assert desk.try_next(desk.standings([*others, sums])).slug == "sums"
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "0 min"), (59, "0 min"), (425, "7 min"), (3_960, "1 h 06 min"), (90_000, "25 h 00 min")])
+def test_times_are_said_as_people_say_them(seconds, said):
+    assert minutes(seconds) == said
+
+
+def test_the_track_that_begins_easiest_comes_first(toys):
+    for slug, track, level in (("doubles", "b", 2), ("sums", "z", 1), ("hangs", "z", 4)):
+        toml = toys / slug / "kata.toml"
+        toml.write_text(re.sub(r'track = ".*"', f'track = "{track}"', re.sub(r"level = \d", f"level = {level}", toml.read_text())))
+
+    found = [s.kata.slug for s in standings([load_kata(toys / slug) for slug in ("doubles", "hangs", "sums")])]
+
+    assert found == ["sums", "hangs", "doubles"]
 
 
 def test_one_night_alone_does_not_make_a_kata_fixed(sums):

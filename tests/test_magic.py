@@ -89,6 +89,26 @@ def test_a_right_fix_turns_green_and_the_debrief_opens(kernel, sums):
     assert "✔ fixed" in kernel.run("%kata progress")
 
 
+def test_a_repair_without_a_diagnosis_keeps_the_post_mortem_until_it_is_asked_for(kernel, sums):
+    notebook = for_learners(sums)
+    for cell in notebook.cells:
+        cell.source = {**read_fix(sums, "leave-the-marker-out"), "diagnosis": "journal.exhibit('diagnosis', {'cause': ''})"}.get(
+            cell.id, cell.source
+        )
+    nbformat.write(notebook, sums.notebook)
+
+    shown = kernel.run("%kata check")
+
+    assert 'class="conclusion pass"' in shown and "Your diagnosis is still open." in shown
+    assert "<summary>Post-mortem" not in shown
+    assert "Root cause" in kernel.run("%kata debrief")
+
+
+def test_a_second_check_of_the_same_file_asks_whether_it_was_saved(kernel):
+    assert "Nothing has changed" not in kernel.run("%kata check 0")
+    assert "<b>Nothing has changed in the saved file since your last check here.</b>" in kernel.run("%kata check 0")
+
+
 def test_hints_and_mistakes(kernel):
     assert "Hint 1 of 3" in kernel.run("%kata hint")
     assert "Hint 2 of 3" in kernel.run("%kata hint")
@@ -124,12 +144,10 @@ def test_an_interrupt_ends_the_check(kernel, sums):
     nbformat.write(notebook, sums.notebook)
     request = kernel.send("%kata check")
     time.sleep(4)
-    began = time.monotonic()
     kernel.manager.interrupt_kernel()
 
     shown, _, _ = kernel.outputs(request)
     assert "Stopped: nothing was judged." in next(iter(shown.values()))["text/html"]
-    assert time.monotonic() - began < 15
 
 
 def test_outside_a_notebook_the_command_line_speaks(sums):

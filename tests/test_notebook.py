@@ -259,6 +259,27 @@ def test_what_asks_the_desk_is_no_part_of_a_run(sums):
     assert "desk" not in sources(submission.notebook)
 
 
+def test_a_learner_is_told_which_cells_are_open_and_a_run_is_not(sums):
+    learner = for_learners(sums)
+    told = next(cell for cell in learner.cells if cell.id == "yours").source
+
+    assert "begin with `def total(readings):`, `journal.exhibit(" in told
+    assert learner.cells[1].id == "yours" and not any(cell.metadata["deletable"] for cell in learner.cells)
+    assert "yours" not in sources(submit(sums, authored(sums), learner, "x.ipynb").notebook)
+
+
+def test_what_only_learners_are_told_is_nothing_that_they_wrote(sums):
+    script = sums.meta / "notebook.py"
+    ours = "Save the notebook, then `make check KATA=sums` in a terminal. Stuck? `make hint KATA=sums`."
+    script.write_text(f'{script.read_text()}\n# %% [markdown] id="check"\n# {ours}\n')
+    learner = for_learners(sums)
+    check = next(cell for cell in learner.cells if cell.id == "check")
+    assert "check it from the cell below" in check.source
+    check.source += "\nI did."
+
+    assert submit(sums, authored(sums), learner, "x.ipynb").written == {"check": "I did."}
+
+
 def test_a_notebook_as_shipped_with_only_a_check_in_it_is_as_shipped(sums):
     learner = for_learners(sums)
     learner.cells.append(nbformat.v4.new_code_cell("%kata check 3"))
