@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from fixtures.cluster import all_reduce_mean, flat_weights
 from fixtures.corpus import draw_language, vocabulary
 from fixtures.devices import FORWARD, INPUT_GRAD, WEIGHT_GRAD, Device, on
-from fixtures.faults.hardware import silicon_with_a_weak_lane, sound_silicon, struck, write_host_logs
+from fixtures.faults.hardware import age, silicon_with_a_weak_lane, sound_silicon, struck, write_host_logs
 from fixtures.jobs import learning_rate, ready, update
 from fixtures.models import GPT, GPTConfig, next_token_loss
 
@@ -173,11 +173,10 @@ def night_of(seed: int) -> Task:
 def _is_seen_twice(night: Task, model: nn.Module) -> bool:
     """Whether the loss on the sick device is 0.25 nats too high on three steps each time, and never by a whole nat, as a model of step 60 has it."""
     rank = [r["device"] for r in night.plan["ranks"]].index(night.sick)
-    device = Device(night.silicon[night.sick])
     step_S = np.array(night.bad_steps)
-    sound, found = Device(sound_silicon(np.random.default_rng(0))), []
+    device, sound, found = Device(night.silicon[night.sick]), Device(sound_silicon(np.random.default_rng(0))), []
     for step, rows_BT in zip(step_S, rows_of(night)[step_S, rank], strict=True):
-        device.operations = int(step) * OPERATIONS
+        age(device, int(step) * OPERATIONS)
         found.append(float(next_token_loss(on(model, device), rows_BT) - next_token_loss(on(model, sound), rows_BT)))
     times = np.split(np.array(found), np.flatnonzero(np.diff(step_S) > QUIET_STEPS) + 1)
     return len(times) >= 2 and all((time > 0.25).sum() >= 3 for time in times[:2]) and max(found) < 1
