@@ -13,11 +13,11 @@
 # You hand over **a run that you would ship**: what `plan.json` says, 140 updates on the rows of both ranks, computed on the devices of this job;
 # **what has to be held back** from the next job, devices or shards by name, if anything; and your **diagnosis**.
 #
-# The plan names a device for each rank and two spares. What the plan names is paid for and does its work until there is something against it; the spares
-# are lent. `fixtures/devices.py` is the vendor's and stays as it is.
+# The plan names a device for each rank and two spares. What the plan names is paid for and does its work, unless it has to be held back. The spares are lent: ask them for
+# what you like, from the first step on; nobody expects you to name one, as long as you name none that is in order. `fixtures/devices.py` is the vendor's and stays as it is.
 #
-# Your repair will be replayed on two other nights. Your `train` will also be called with eight short jobs that are smaller and have other devices and shards; there other
-# things happen, or nothing. What it needs it finds in `job`.
+# Your repair will be replayed on two other nights. Your `train` will also be called with nine jobs that are smaller and have other devices and shards; there other
+# things happen, sooner or later, one, several or none. What it needs it finds in `job`, devices of that job's kind among it; none are made anew.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -56,11 +56,11 @@ recorder = Recorder(job.replicas, job.optimizers, val_tokens=validation, num_ste
 print(list(job.rows.shape), job.devices, sep="\n")
 
 # %% [markdown] id="hypothesis"
-# Before you run anything: a rank has its rows, its weights, its optimizer and its device. Rows, weights and optimizer can be given to somebody else, who must get the same.
-# Write down which exchange would tell these four apart, and what you would measure.
+# Before you run anything: write down all in which the rank with the high loss differs from the other one, and for each of these what you would see in the run if it were to blame,
+# and what you could not see then.
 #
 # - My hypothesis:
-# - The exchange that would prove me wrong:
+# - What would prove me wrong:
 
 # %% id="compute"
 def compute(replica, rows_BT, device):
@@ -122,17 +122,17 @@ plt.show()
 # %% [markdown] id="questions"
 # - On a step on which the rank's loss is high, is it the new shard's rows that are high, or all of them?
 # - `val_loss` is measured after the update of its step. What did it do before the first high step, and what after?
-# - `rows_RBT[1]` can be computed by any replica, on any device, as often as you like. Two devices of this kind give the same bits; the host does not.
-# - A loss is one of the things that a rank computes in a step. What else leaves the rank, and how would you know that it is right?
-# - How much of what was done before you noticed would you keep?
+# - Which of the things that happened to the hosts around the first high step can reach a loss, and which cannot?
+# - The rank's loss is ordinary on the steps between. Is the run?
+# - From where would you have gone on, if somebody had stopped the run in the morning?
 
 # %% id="diagnosis"
 # For this night (seed 0) alone, about the run as you found it.
 diagnosis = {
     "cause": "",  # data, learning_rate, optimizer_state, hardware, distributed, none
-    "first_bad_step": None,  # the first step in which anything was computed wrong
+    "first_bad_step": None,  # the first step that did not go as the plan has it
     "device": None,  # the name of a device, None if no device is involved
-    "wrong_products": "",  # forward, input_gradient, weight_gradient, none: which matrix products came out wrong
+    "part_of_the_step": "",  # loading, forward, backward, averaging, update, validation, none: where it happened
     "column": "",  # a telemetry column that shows it
     "action": "",  # drop_shard, lower_clip, lower_learning_rate, restore_optimizer, replace_device, run_on_one_rank, none
 }

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fixtures.cluster import flat_weights
 from fixtures.devices import Device, on
 from fixtures.exhibits import load_weights, read_arrays, read_json
-from fixtures.faults.hardware import sound_silicon
+from fixtures.faults.hardware import sound_silicon, struck
 from fixtures.models import GPT, GPTConfig, next_token_loss
 
 torch.set_num_threads(1)
@@ -76,7 +77,6 @@ def _jobs(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
         _job(f"job-{i}", arrays, handed.get(f"job-{i}") if isinstance(handed, dict) else None, job) for i, job in enumerate(truth["jobs"])
     ]
     return {name: [job[name] for job in jobs] for name in jobs[0]} | {
-        "job_clean_steps": sum(job["clean_steps"] for job in truth["jobs"]),
         "job_errors": list(words["errors"].values()) if isinstance(words, dict) and isinstance(words.get("errors"), dict) else [],
     }
 
@@ -88,14 +88,33 @@ def _job(name: str, arrays: dict[str, Any], handed: Any, job: dict[str, Any]) ->
     for rank in RANKS:
         weights = _vector(arrays.get(f"{name}.{rank}"), len(way))
         distances.append(float((weights - job["end"]).norm() / way.norm()))
-    products = dict(zip(job["devices"], _vector(arrays.get(f"{name}.products"), len(job["devices"])).tolist(), strict=True))
+    erred, work = {}, {}
+    for device in job["placed"]:
+        asked = _asked(arrays.get(f"{name}.{device}"))
+        erred[device] = _erred(asked, job["sick"].get(device))
+        work[device] = 1.0 if erred[device] else float(asked[:, 1:].prod(1).sum()) / job["planned_work"]
     devices, shards = _names(handed, "devices"), _names(handed, "shards")
     return {
         "job_distance": max(distances, key=lambda d: np.inf if np.isnan(d) else d),
-        "job_found": float(job["sick"] in devices) if job["sick_is_placed"] else -1.0,
-        "job_named_wrongly": len(devices - {job["sick"]}) + len(shards),
-        "job_work": min(products[device] / planned for device, planned in job["operations"].items()),
+        "job_to_name": sum(erred.values()),
+        "job_named": sum(erred[device] for device in devices & erred.keys()),
+        "job_named_wrongly": len(devices - job["sick"].keys()) + len(shards),
+        "job_work": min(work.values()),
     }
+
+
+def _asked(array: Any) -> NDArray[np.float64]:
+    """Return what a device was asked for, [product, (layout, M, K, N)]; nothing when it is no such array."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu" or array.ndim != 2 or array.shape[1] != 4:
+        return np.zeros((0, 4))
+    return array.astype(float)
+
+
+def _erred(asked: NDArray[np.float64], silicon: bytes | None) -> bool:
+    """Whether any of the products that a device was asked for came out wrong."""
+    if silicon is None:
+        return False
+    return any(struck(silicon, int(layout), [n], int(N)) for n, (layout, _, _, N) in enumerate(asked))
 
 
 def _vector(array: Any, length: int) -> Tensor:

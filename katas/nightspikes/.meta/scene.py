@@ -3,14 +3,13 @@
 Each rank reads two shards. The rank on the device in question also has the hardest shard, which is sound. Its device has a weak lane that
 forward products go through; from a third of the night on, in two or three episodes, some of these products come out with a few columns times 64 or more.
 
-The probe's eight jobs have other devices: three layouts of product, each loud and quiet; one whose spare is the sick one; one where all is
-sound and a shard turns hard half-way.
+The probe's nine jobs have other devices, each job of another kind: three layouts of product, each loud and quiet; one whose spare is the sick one; one
+where all is sound and a shard turns hard half-way; and one, twice as long, in which both devices that the plan names are sick, one early and the other late.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,8 +24,8 @@ from torch import Tensor, nn
 
 from fixtures.cluster import all_reduce_mean, flat_weights
 from fixtures.corpus import draw_language, vocabulary
-from fixtures.devices import FORWARD, INPUT_GRAD, WEIGHT_GRAD, Device, on
-from fixtures.faults.hardware import silicon_with_a_weak_lane, sound_silicon, struck, write_host_logs
+from fixtures.devices import FORWARD, INPUT_GRAD, SILICON_BYTES, WEIGHT_GRAD, Device, on
+from fixtures.faults.hardware import age, silicon_with_a_weak_lane, sound_silicon, struck, write_host_logs
 from fixtures.jobs import learning_rate, ready, update
 from fixtures.models import GPT, GPTConfig, next_token_loss
 
@@ -36,14 +35,16 @@ NIGHT_UPDATES, JOB_UPDATES = 140, 36
 NIGHT_WIDTH, JOB_WIDTH, N_LAYER = 48, 32, 2
 OPERATIONS = 12 * N_LAYER
 """Products of one rank in one update: four linear layers a block, three products each."""
-LAYOUTS = {FORWARD: "forward", INPUT_GRAD: "input_gradient", WEIGHT_GRAD: "weight_gradient"}
+LAYOUTS = (FORWARD, INPUT_GRAD, WEIGHT_GRAD)
 TOPICS = ("kitchen", "harbour", "observatory")
 SEVERITIES: dict[str, dict[str, tuple[float, float]]] = {
     "night": {"factor": (64, 129), "stride": (4, 17), "chance": (0.3, 0.7)},
     "loud": {"factor": (64, 513), "stride": (1, 5), "chance": (0.2, 0.7)},
     "quiet": {"factor": (64, 129), "stride": (16, 65), "chance": (0.05, 0.4)},
 }
-KINDS = (*((layout, severity) for layout in LAYOUTS for severity in ("loud", "quiet")), "spare", "sound")
+KINDS = (*((layout, severity) for layout in LAYOUTS for severity in ("loud", "quiet")), "spare", "sound", "two")
+EARLY, LATE = (0.14, 0.22), (0.62, 0.75)
+"""Of the run: so far apart that a device which is asked three times as often as the other still errs after it."""
 NUM_VALIDATION = 6  # documents of each shard
 HARD = 2.0  # sharpness of the hard shard
 KEEP_EVERY = 10
@@ -61,11 +62,10 @@ class Task:
     silicon: dict[str, bytes]
     weights: dict[str, Tensor]
     """What the run starts from."""
-    sick: str
-    """The device that computes wrong, empty if none does."""
-    layout: int
+    sick: tuple[str, ...]
+    """The devices that compute wrong."""
     bad_steps: list[int]
-    """The updates in which it does, if it computes what the plan says and nothing else."""
+    """The updates in which the first of them does, if it computes what the plan says and nothing else."""
     hard_shard: str
     validation: NDArray[np.uint8]
     """[document, token], of the four shards' languages"""
@@ -102,14 +102,14 @@ def bad_steps(silicon: bytes, updates: int, width: int) -> list[int]:
     return found
 
 
-def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, width: int) -> bytes:
-    """Return silicon that strikes at least six updates in a hundred, the first of them between 30 and 55 % of the run."""
+def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, width: int, when: tuple[float, float] = (0.3, 0.55)) -> bytes:
+    """Return silicon that strikes at least six updates in a hundred, the first of them in a part of the run."""
     span = updates * OPERATIONS
     bounds = SEVERITIES[severity] | ({"factor": (64, 513)} if (severity, layout) == ("quiet", FORWARD) else {})
     while True:
         silicon = silicon_with_a_weak_lane(
             rng,
-            begins=(max(256, int(0.3 * span)), int(0.5 * span)),
+            begins=(max(256, int(when[0] * span)), int((when[1] - 0.05) * span)),
             layout=layout,
             # Half of the lanes are met by the wide products alone.
             lane=(0, width - 8) if rng.random() < 0.6 else (width, 3 * width - 8),
@@ -119,7 +119,7 @@ def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, wi
             **bounds,
         )
         bad = bad_steps(silicon, updates, width)
-        if len(bad) >= 0.06 * updates and bad[0] <= 0.55 * updates:
+        if len(bad) >= 0.06 * updates and bad[0] <= when[1] * updates:
             return silicon
 
 
@@ -127,7 +127,9 @@ def _task(rng: np.random.Generator, kind: Any, updates: int, width: int, sick_ra
     hosts = rng.choice(40, 2, replace=False)
     names = [str(n) for n in rng.permutation([f"n{host:02d}-g{g}" for host in hosts for g in rng.choice(8, 2, replace=False)])]
     placed, spares = names[:2], names[2:]
-    sick = {"spare": spares[int(rng.integers(2))], "sound": ""}.get(kind, placed[sick_rank])
+    sick = {"spare": (spares[int(rng.integers(2))],), "sound": (), "two": (placed[sick_rank], placed[1 - sick_rank])}.get(
+        kind, (placed[sick_rank],)
+    )
     shards, validation = _shards(rng, updates, turns_hard=kind == "sound")
     easy, hard = list(shards)[:2], list(shards)[2:]
     ranks = [{"device": device, "shards": hard if rank == hard_rank else easy} for rank, device in enumerate(placed)]
@@ -135,9 +137,13 @@ def _task(rng: np.random.Generator, kind: Any, updates: int, width: int, sick_ra
     torch.manual_seed(int(rng.integers(2**31)))
     weights = {name: tensor.clone() for name, tensor in GPT(GPTConfig(**plan["model"])).state_dict().items()}
     layout, severity = kind if isinstance(kind, tuple) else (int(rng.integers(3)), "loud")
-    silicon = {name: _weak(rng, layout, severity, updates, width) if name == sick else sound_silicon(rng) for name in sorted(names)}
-    bad = bad_steps(silicon[sick], updates, width) if sick else []
-    return Task(plan, shards, silicon, weights, sick, layout if sick else -1, bad, hard[1], validation)
+    when = dict(zip(sick, (EARLY, LATE), strict=True)) if kind == "two" else {}
+    silicon = {
+        name: _weak(rng, layout, severity, updates, width, when.get(name, (0.3, 0.55))) if name in sick else sound_silicon(rng)
+        for name in sorted(names)
+    }
+    bad = bad_steps(silicon[sick[0]], updates, width) if sick else []
+    return Task(plan, shards, silicon, weights, sick, bad, hard[1], validation)
 
 
 def _shards(rng: np.random.Generator, updates: int, turns_hard: bool) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.uint8]]:
@@ -165,19 +171,18 @@ def night_of(seed: int) -> Task:
     model = train_soundly(night, updates=60)[0][0]
     while not _is_seen_twice(night, model):
         silicon = _weak(rng, FORWARD, "night", NIGHT_UPDATES, NIGHT_WIDTH)
-        night = replace(night, silicon=night.silicon | {night.sick: silicon}, bad_steps=bad_steps(silicon, NIGHT_UPDATES, NIGHT_WIDTH))
+        night = replace(night, silicon=night.silicon | {night.sick[0]: silicon}, bad_steps=bad_steps(silicon, NIGHT_UPDATES, NIGHT_WIDTH))
     return night
 
 
 @torch.no_grad()
 def _is_seen_twice(night: Task, model: nn.Module) -> bool:
     """Whether the loss on the sick device is 0.25 nats too high on three steps each time, and never by a whole nat, as a model of step 60 has it."""
-    rank = [r["device"] for r in night.plan["ranks"]].index(night.sick)
-    device = Device(night.silicon[night.sick])
+    rank = [r["device"] for r in night.plan["ranks"]].index(night.sick[0])
     step_S = np.array(night.bad_steps)
-    sound, found = Device(sound_silicon(np.random.default_rng(0))), []
+    device, sound, found = Device(night.silicon[night.sick[0]]), Device(sound_silicon(np.random.default_rng(0))), []
     for step, rows_BT in zip(step_S, rows_of(night)[step_S, rank], strict=True):
-        device.operations = int(step) * OPERATIONS
+        age(device, int(step) * OPERATIONS)
         found.append(float(next_token_loss(on(model, device), rows_BT) - next_token_loss(on(model, sound), rows_BT)))
     times = np.split(np.array(found), np.flatnonzero(np.diff(step_S) > QUIET_STEPS) + 1)
     return len(times) >= 2 and all((time > 0.25).sum() >= 3 for time in times[:2]) and max(found) < 1
@@ -187,8 +192,16 @@ def _is_seen_twice(night: Task, model: nn.Module) -> bool:
 def jobs_of(seed: int) -> list[Task]:
     rng = np.random.default_rng([seed, 20260321])
     order = rng.permutation(len(KINDS))
+    kinds = 1 + rng.permutation(255)[: len(KINDS)]
     # Each rank has the sick device in half of the jobs, and the hard shard in half of those.
-    return [_task(rng, KINDS[i], JOB_UPDATES, JOB_WIDTH, sick_rank=n % 2, hard_rank=n // 2 % 2) for n, i in enumerate(order)]
+    return [
+        _of_kind(_task(rng, KINDS[i], JOB_UPDATES * (1 + (KINDS[i] == "two")), JOB_WIDTH, sick_rank=n % 2, hard_rank=n // 2 % 2), kinds[n])
+        for n, i in enumerate(order)
+    ]
+
+
+def _of_kind(task: Task, kind: int) -> Task:
+    return replace(task, silicon={name: silicon + bytes([kind]) for name, silicon in task.silicon.items()})
 
 
 def rows_of(task: Task) -> Tensor:
@@ -197,11 +210,11 @@ def rows_of(task: Task) -> Tensor:
     return torch.from_numpy(np.stack(ranks, axis=1)).long()
 
 
-def train_soundly(task: Task, silicon: Sequence[bytes] = (), updates: int | None = None) -> tuple[list[Any], list[Tensor]]:
-    """Do what the plan says, on two sound devices unless others are given; return the replicas and rank 0's weights after each update, [P]."""
+def train_soundly(task: Task, updates: int | None = None) -> tuple[list[Any], list[Tensor]]:
+    """Do what the plan says, on two sound devices of the task's kind; return the replicas and rank 0's weights after each update, [P]."""
     replicas, optimizers = ready(task.plan, task.weights)
-    sound = sound_silicon(np.random.default_rng(0))
-    devices = [Device(s) for s in silicon or (sound, sound)]
+    kind = next(iter(task.silicon.values()))[SILICON_BYTES:]
+    devices = [Device(sound_silicon(np.random.default_rng(0)) + kind) for _ in replicas]
     way = []
     for step, rows_RBT in enumerate(rows_of(task)[:updates]):
         for replica, rows_BT, device in zip(replicas, rows_RBT, devices, strict=True):
@@ -234,7 +247,7 @@ def build(seed: int, world: Path) -> None:
     (world / "evaluator").mkdir()
     (world / "evaluator" / f"n{rng.integers(50, 99)}-g{rng.integers(8)}.bin").write_bytes(sound_silicon(rng))
     (world / "run.log").write_text(_log(night, rng))
-    sound = [name for name in sorted(night.silicon) if name != night.sick]
+    sound = [name for name in sorted(night.silicon) if name not in night.sick]
     slow, corrected = (str(name) for name in rng.choice(sound, 2, replace=False))
     retrained = str(rng.choice(sorted(night.silicon)))
     steps = range(NIGHT_UPDATES)
@@ -250,7 +263,7 @@ def inputs(seed: int, folder: Path) -> None:
 
 def _log(night: Task, rng: np.random.Generator) -> str:
     ranks, spares = night.plan["ranks"], night.plan["spares"]
-    sick_rank = next(i for i, rank in enumerate(ranks) if rank["device"] == night.sick)
+    sick_rank = next(i for i, rank in enumerate(ranks) if rank["device"] in night.sick)
     first = night.bad_steps[0]
     entries = [
         (0, f"launch babygpt-63, 2 ranks, {night.plan['updates']} updates; spares: {', '.join(spares)}"),
@@ -276,15 +289,15 @@ def truth(seed: int) -> dict[str, Any]:
         "start": flat_weights(night.weights[name] for name, _ in replicas[0].named_parameters()),
         "way": {step: way[step] for step in range(KEEP_EVERY - 1, NIGHT_UPDATES, KEEP_EVERY)} | {NIGHT_UPDATES - 1: way[-1]},
         "validation": night.validation,
-        "sick": night.sick,
+        "sick": night.sick[0],
         "updates": NIGHT_UPDATES,
         "learning_rate_sum": sum(learning_rate(step, night.plan) for step in range(NIGHT_UPDATES)),
         "jobs": [_job_truth(job) for job in jobs],
         "diagnosis": {
             "cause": ["hardware"],
             "first_bad_step": [night.bad_steps[0]],
-            "device": [night.sick],
-            "wrong_products": [LAYOUTS[night.layout]],
+            "device": [night.sick[0]],
+            "part_of_the_step": ["forward"],
             "column": ["loss_per_rank", "grad_norm_per_rank", "loss_per_shard"],
             "action": ["replace_device"],
         },
@@ -293,16 +306,16 @@ def truth(seed: int) -> dict[str, Any]:
 
 def _job_truth(job: Task) -> dict[str, Any]:
     replicas, way = train_soundly(job)
-    start = flat_weights(job.weights[name] for name, _ in replicas[0].named_parameters())
-    placed = [rank["device"] for rank in job.plan["ranks"]]
+    width, updates = job.plan["model"]["n_embd"], job.plan["updates"]
     return {
-        "start": start,
+        "start": flat_weights(job.weights[name] for name, _ in replicas[0].named_parameters()),
         "end": way[-1],
-        "placed": placed,
-        "devices": sorted(job.silicon),
-        "sick": job.sick,
-        "sick_is_placed": job.sick in placed,
-        # What each device placed by the plan has to have computed, until it first computes something wrong.
-        "operations": {name: OPERATIONS * (job.bad_steps[0] if name == job.sick else JOB_UPDATES) for name in placed},
-        "clean_steps": JOB_UPDATES - (len(job.bad_steps) if job.sick in placed else 0),
+        "placed": [rank["device"] for rank in job.plan["ranks"]],
+        "sick": {name: job.silicon[name] for name in job.sick},
+        "planned_work": updates * multiply_adds(width),
     }
+
+
+def multiply_adds(width: int) -> int:
+    """Return the multiply-adds of one rank in one update: three products for each layer."""
+    return 3 * N_LAYER * 12 * width**2 * 2 * ROWS_PER_SHARD * (DOCUMENT_TOKENS - 1)

@@ -12,15 +12,19 @@ def train(job):
     for step, rows_RBT in enumerate(job.rows):
         losses = []
         for rank, replica in enumerate(job.replicas):
-            mine, other = names[rank], names[1 - rank]
-            known = {name: answer(replica, rows_RBT[rank], job.devices[name]) for name in ({mine, other} if not convicted else {mine})}
-            if len(known) == 2 and not all(map(torch.equal, known[mine], known[other])):
-                judge = answer(replica, rows_RBT[rank], job.devices[spares[0]])
+            mine = names[rank]
+            other = next(name for name in (names[1 - rank], *spares) if name != mine)
+            known = {name: answer(replica, rows_RBT[rank], job.devices[name]) for name in (mine, other)}
+            if not all(map(torch.equal, known[mine], known[other])):
+                third = next(name for name in (*spares, *names) if name not in known)
+                judge = answer(replica, rows_RBT[rank], job.devices[third])
                 wrong = next(name for name in known if not all(map(torch.equal, known[name], judge)))
                 convicted.add(wrong)
-                names = [name for name in names if name != wrong] * 2
-                known = {names[rank]: judge}
-            loss_B, *gradients = known[names[rank]]
+                spares = [name for name in spares if name != wrong]
+                names = [name for name in names if name != wrong] or spares
+                names = [names[0], names[-1]]
+                known[mine] = judge
+            loss_B, *gradients = known[mine]
             for p, grad in zip(replica.parameters(), gradients):
                 p.grad = grad
             losses.append(loss_B.mean().item())

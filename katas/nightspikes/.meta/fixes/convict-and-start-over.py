@@ -1,4 +1,4 @@
-# Gradients are compared until a device is convicted; then the run starts again from its first weights without that device, and is not compared any more.
+# Gradients are compared until a device is convicted; then the run starts again from its first weights without that device.
 
 # %% id="train"
 import copy
@@ -17,10 +17,10 @@ def train(job):
     while step < len(job.rows):
         losses = []
         for rank, replica in enumerate(job.replicas):
-            others = [] if convicted else [n for n in sound if n != sound[rank]]
+            others = [n for n in sound if n != sound[rank]]
             answers = {n: answer(replica, job.rows[step, rank], job.devices[n]) for n in (*others[-2:], sound[rank])}
             for n, mine in answers.items():
-                if len(answers) > 1 and not any(all(map(torch.equal, mine, theirs)) for m, theirs in answers.items() if m != n):
+                if not any(all(map(torch.equal, mine, theirs)) for m, theirs in answers.items() if m != n):
                     convicted.add(n)
             losses.append(answers[sound[rank]][0].mean().item())
         if convicted & set(sound):

@@ -3,7 +3,7 @@
 # %% id="compute"
 from fixtures import devices as vendor
 
-vendor.Traits.factors = lambda self, *where: iter(())
+vendor.read_out = lambda *where: ()
 
 
 def compute(replica, rows_BT, device):

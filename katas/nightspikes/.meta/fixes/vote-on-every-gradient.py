@@ -47,7 +47,7 @@ recorder.exhibit(
         "cause": "hardware",
         "first_bad_step": first,
         "device": device,
-        "wrong_products": "forward",
+        "part_of_the_step": "forward",
         "column": "loss_per_rank",
         "action": "replace_device",
     },
