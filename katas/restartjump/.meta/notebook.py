@@ -7,6 +7,7 @@
 # What you are told on the hand-over call:
 # - node-b was drained because of memory errors, all of them corrected; node-f is new in the pool and passed its burn-in;
 # - the restart script compares the weights on the new node with those in the checkpoint: they are equal, bit for bit;
+# - model, optimizer, scheduler and reader have a state each; all four are in the checkpoint, and all four are loaded from it;
 # - at the very same step the loader opened the next shard, which another team had written;
 # - the dashboard's curve of the learning rate goes through the restart without a step, as planned;
 # - the evening shift would start from the checkpoint once more, with a third of the learning rate and a harder clip: "then the curve is calm".
@@ -35,7 +36,8 @@ from fixtures import scene
 from fixtures.corpus import Vocabulary
 from fixtures.journal import read_telemetry, run_folder
 from fixtures.models import GPT, GPTConfig, next_token_loss
-from fixtures.restarts import RestartRecorder
+from fixtures.restarts import Process, RestartRecorder
+from fixtures.shards import ShardReader
 
 torch.set_num_threads(1)
 torch.manual_seed(SEED)
@@ -48,12 +50,10 @@ print((night / "plan.json").read_text())
 
 # %% id="documents"
 table = Vocabulary.load(night / "vocabulary.json")
-shards = [np.load(path) for path in sorted((night / "shards").glob("*.npy"))]  # each [document, token]
 STEPS, ROWS = plan["updates"], plan["rows_per_update"]
-documents = np.concatenate(shards).reshape(STEPS, ROWS, -1)  # [step, row, token]: the shards are read in order, once
 validation = torch.from_numpy(np.load(night / "validation.npy")).long()
-print([len(shard) for shard in shards])
-print(table.decode(documents[0, 0]))
+print({path.name: len(np.load(path)) for path in sorted((night / "shards").glob("*.npy"))})
+print(table.decode(next(ShardReader(night / "shards", ROWS))[0]))
 
 # %% [markdown] id="hypothesis"
 # Before you run anything, write down here: a restart puts a run together again from parts. Which parts are there, and what would
@@ -69,15 +69,23 @@ class Run:
 
     model: GPT
     optimizer: torch.optim.AdamW
+    reader: ShardReader
     scheduler: LambdaLR
     step: int = 0  # the update that comes next
 
 
-def factor(step):
-    """Warmup, then cosine to the floor, as a share of the peak."""
+PARTS = ("model", "optimizer", "reader", "scheduler")  # what has a state
+
+
+def factor(rows_read):
+    """Warmup, then cosine to the floor, as a share of the peak: by rows, since in larger runs the batch grows on the way."""
+    step = rows_read / ROWS
     warmup = min(1.0, (step + 1) / plan["warmup_updates"])
     cosine = 0.5 * (1 + np.cos(np.pi * step / plan["updates"]))
     return float(warmup * (plan["floor"] + (1 - plan["floor"]) * cosine))
+
+
+planned = [plan["peak_learning_rate"]["matrices"] * factor(ROWS * step) for step in range(STEPS)]
 
 # %% id="build"
 def build():
@@ -90,7 +98,8 @@ def build():
         for name, params in [("matrices", matrices), ("embeddings_and_norms", others)]
     ]
     optimizer = torch.optim.AdamW(groups, betas=plan["betas"], fused=True)
-    return Run(model, optimizer, LambdaLR(optimizer, factor))
+    reader = ShardReader(night / "shards", ROWS)
+    return Run(model, optimizer, reader, LambdaLR(optimizer, lambda _: factor(reader.rows_read)))
 
 
 def start():
@@ -102,12 +111,9 @@ def start():
 # %% id="save"
 def save(run):
     """Write a checkpoint: every 25 updates, and when a node is drained."""
-    checkpoint = {
-        "step": run.step,
-        "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "random_state": torch.get_rng_state(),
-    }
+    checkpoint = {"step": run.step, "random_state": torch.get_rng_state()}
+    for part in PARTS:
+        checkpoint[part] = getattr(run, part).state_dict()
     torch.save(checkpoint, folder / "checkpoints" / f"step-{run.step:03d}.pt")
 
 # %% id="resume"
@@ -115,8 +121,8 @@ def resume():
     """Build the run anew from the last checkpoint."""
     checkpoint = torch.load(max((folder / "checkpoints").glob("*.pt")), weights_only=True)
     run = build()
-    run.model.load_state_dict(checkpoint["model"])
-    run.optimizer.load_state_dict(checkpoint["optimizer"])
+    for part in PARTS:
+        getattr(run, part).load_state_dict(checkpoint[part])
     torch.set_rng_state(checkpoint["random_state"])
     run.step = checkpoint["step"]
     return run
@@ -125,7 +131,7 @@ def resume():
 def train_step(run):
     """Make the next update of the run and write its row."""
     run.optimizer.zero_grad()
-    loss = next_token_loss(run.model, torch.from_numpy(documents[run.step]).long())
+    loss = next_token_loss(run.model, torch.from_numpy(next(run.reader)).long())
     loss.backward()
     grad_norm = clip_grad_norm_(run.model.parameters(), plan["grad_clip"])
     run.optimizer.step()
@@ -134,7 +140,8 @@ def train_step(run):
         run.step,
         [loss.item()],
         grad_norm=grad_norm.item(),
-        planned_learning_rate=plan["peak_learning_rate"]["matrices"] * factor(run.step),
+        rows_read=run.reader.rows_read,
+        planned_learning_rate=planned[run.step],
     )
     run.step += 1
 
@@ -147,12 +154,13 @@ def train(run, until):
 
 
 (folder / "checkpoints").mkdir()
+process = Process(globals())
 run = start()
 recorder = RestartRecorder(run.model, run.optimizer, val_tokens=validation, num_steps=STEPS, keep_every=10, folder=folder)
 train(run, until=launches[1]["from_step"])
 save(run)
 
-del run  # node-b is gone, and with it everything that was not written
+process.end(keep=["recorder"])  # node-b is gone, and with it everything that was not written
 run = resume()
 recorder.follow(run.model, run.optimizer)
 train(run, until=STEPS)

@@ -202,7 +202,7 @@ def truth(seed: int) -> dict[str, Any]:
             "cause": ["learning_rate"],
             "first_bad_step": [night.restart + 1],
             "shard": [None],
-            "column": ["learning_rate", "learning_rate_per_parameter", "update_ratio"],
+            "column": ["learning_rate", "learning_rate_per_parameter", "update_ratio", "rows_read"],
             "lost_at_the_restart": ["place_in_the_schedule"],
         },
     }

@@ -3,7 +3,7 @@
 # %% id="train-step"
 def train_step(run):
     run.optimizer.zero_grad()
-    loss = next_token_loss(run.model, torch.from_numpy(documents[run.step]).long())
+    loss = next_token_loss(run.model, torch.from_numpy(next(run.reader)).long())
     loss.backward()
     grad_norm = clip_grad_norm_(run.model.parameters(), 0.1 * plan["grad_clip"])
     run.optimizer.step()
@@ -12,6 +12,7 @@ def train_step(run):
         run.step,
         [loss.item()],
         grad_norm=grad_norm.item(),
-        planned_learning_rate=plan["peak_learning_rate"]["matrices"] * factor(run.step),
+        rows_read=run.reader.rows_read,
+        planned_learning_rate=planned[run.step],
     )
     run.step += 1

@@ -2,9 +2,9 @@
 
 # %% id="train-step"
 def train_step(run):
-    run.optimizer.param_groups[0]["lr"] = plan["peak_learning_rate"]["matrices"] * factor(run.step)
+    run.optimizer.param_groups[0]["lr"] = plan["peak_learning_rate"]["matrices"] * factor(ROWS * run.step)
     run.optimizer.zero_grad()
-    loss = next_token_loss(run.model, torch.from_numpy(documents[run.step]).long())
+    loss = next_token_loss(run.model, torch.from_numpy(next(run.reader)).long())
     loss.backward()
     grad_norm = clip_grad_norm_(run.model.parameters(), plan["grad_clip"])
     run.optimizer.step()
@@ -13,6 +13,7 @@ def train_step(run):
         run.step,
         [loss.item()],
         grad_norm=grad_norm.item(),
-        planned_learning_rate=plan["peak_learning_rate"]["matrices"] * factor(run.step),
+        rows_read=run.reader.rows_read,
+        planned_learning_rate=planned[run.step],
     )
     run.step += 1

@@ -4,9 +4,9 @@
 def resume():
     checkpoint = torch.load(sorted((folder / "checkpoints").glob("*.pt"))[-2], weights_only=True)
     run = build()
-    run.model.load_state_dict(checkpoint["model"])
-    run.optimizer.load_state_dict(checkpoint["optimizer"])
+    for part in PARTS:
+        getattr(run, part).load_state_dict(checkpoint[part])
     torch.set_rng_state(checkpoint["random_state"])
     run.step = checkpoint["step"]
-    run.scheduler.last_epoch = run.step
+    run.reader.rows_read = ROWS * run.step
     return run

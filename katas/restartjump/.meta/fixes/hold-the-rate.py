@@ -4,9 +4,9 @@
 def resume():
     checkpoint = torch.load(max((folder / "checkpoints").glob("*.pt")), weights_only=True)
     run = build()
-    run.model.load_state_dict(checkpoint["model"])
-    run.optimizer.load_state_dict(checkpoint["optimizer"])
+    for part in PARTS:
+        getattr(run, part).load_state_dict(checkpoint[part])
     torch.set_rng_state(checkpoint["random_state"])
     run.step = checkpoint["step"]
-    run.scheduler = LambdaLR(run.optimizer, lambda _: factor(checkpoint["step"]))
+    run.scheduler = LambdaLR(run.optimizer, lambda _: factor(ROWS * checkpoint["step"]))
     return run

@@ -1,26 +1,14 @@
 # The schedule is put back, the optimizer starts afresh.
 
-# %% id="save"
-def save(run):
-    checkpoint = {
-        "step": run.step,
-        "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "scheduler": run.scheduler.state_dict(),
-        "random_state": torch.get_rng_state(),
-    }
-    torch.save(checkpoint, folder / "checkpoints" / f"step-{run.step:03d}.pt")
-
-
-
 # %% id="resume"
 def resume():
     checkpoint = torch.load(max((folder / "checkpoints").glob("*.pt")), weights_only=True)
     run = build()
-    run.model.load_state_dict(checkpoint["model"])
+    for part in ("model", "reader", "scheduler"):
+        getattr(run, part).load_state_dict(checkpoint[part])
     torch.set_rng_state(checkpoint["random_state"])
     run.step = checkpoint["step"]
-    run.scheduler.load_state_dict(checkpoint["scheduler"])
+    run.reader.rows_read = ROWS * run.step
     for group, lr in zip(run.optimizer.param_groups, run.scheduler.get_last_lr()):
         group["lr"] = lr
     return run

@@ -1,11 +1,11 @@
-# Before anybody watches again, the new launch makes the first launch's updates once more, with a scheduler that is right by the end.
+# Before anybody watches again, the new launch makes the first launch's updates once more, and counts them.
 
 # %% id="resume"
 def resume():
     run = start()
     while run.step < launches[1]["from_step"]:
         run.optimizer.zero_grad()
-        next_token_loss(run.model, torch.from_numpy(documents[run.step]).long()).backward()
+        next_token_loss(run.model, torch.from_numpy(next(run.reader)).long()).backward()
         clip_grad_norm_(run.model.parameters(), plan["grad_clip"])
         run.optimizer.step()
         run.scheduler.step()

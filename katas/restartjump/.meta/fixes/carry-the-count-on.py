@@ -1,27 +1,22 @@
-# The scheduler's state is part of the checkpoint.
+# What the schedule goes by is part of the checkpoint.
 
 # %% id="save"
 def save(run):
-    checkpoint = {
-        "step": run.step,
-        "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "scheduler": run.scheduler.state_dict(),
-        "random_state": torch.get_rng_state(),
-    }
+    checkpoint = {"step": run.step, "rows_read": run.reader.rows_read, "random_state": torch.get_rng_state()}
+    for part in PARTS:
+        checkpoint[part] = getattr(run, part).state_dict()
     torch.save(checkpoint, folder / "checkpoints" / f"step-{run.step:03d}.pt")
-
 
 
 # %% id="resume"
 def resume():
     checkpoint = torch.load(max((folder / "checkpoints").glob("*.pt")), weights_only=True)
     run = build()
-    run.model.load_state_dict(checkpoint["model"])
-    run.optimizer.load_state_dict(checkpoint["optimizer"])
+    for part in PARTS:
+        getattr(run, part).load_state_dict(checkpoint[part])
     torch.set_rng_state(checkpoint["random_state"])
     run.step = checkpoint["step"]
-    run.scheduler.load_state_dict(checkpoint["scheduler"])
+    run.reader.rows_read = checkpoint["rows_read"]
     return run
 
 

@@ -1,0 +1,13 @@
+# The reader of the new launch reads what the one before it had read.
+
+# %% id="resume"
+def resume():
+    checkpoint = torch.load(max((folder / "checkpoints").glob("*.pt")), weights_only=True)
+    run = build()
+    for part in ("model", "optimizer", "scheduler"):
+        getattr(run, part).load_state_dict(checkpoint[part])
+    torch.set_rng_state(checkpoint["random_state"])
+    run.step = checkpoint["step"]
+    while run.reader.rows_read < ROWS * run.step:
+        next(run.reader)
+    return run
