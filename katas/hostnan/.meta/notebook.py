@@ -16,7 +16,7 @@
 # - **the run that `plan.json` asks for**, where it would be if this had not happened: all rows, the planned updates, at most 30 of them made again. It may end on the hosts that you trust
 #   (four, or three with four rows each; the hosts that are in order stay in), and all its products are computed on their devices;
 # - **an `apply_update` that tomorrow's launch can rely on**: from whatever gradients the ranks bring, it either makes the planned update on all ranks, weights and moments, or raises `Halt`,
-#   which names the ranks whose gradients it refuses, while weights and moments of every rank are still what they were;
+#   which names the ranks whose gradients it refuses, while weights and moments of every rank are still what they were. No gradient is refused for its size, that is what `grad_clip` is for;
 # - the name of **the host that goes to repair**, if you think that one has to, and your **diagnosis**.
 #
 # Your repair will be replayed on two other nights, with other documents, another host and another step.
@@ -160,7 +160,7 @@ recorder.finish()
 telemetry = read_telemetry(folder)
 figure, axes = plt.subplots(2, 1, figsize=(9, 5), sharex=True)
 for rank, host in enumerate(plan["hosts"]):
-    losses = [row["loss_per_rank"][rank] for row in telemetry]
+    losses = [dict(enumerate(row["loss_per_rank"])).get(rank) for row in telemetry]
     axes[0].plot([row["step"] for row in telemetry], np.array(losses, dtype=float), linewidth=1, label=f"rank {rank}: {host}")
 axes[1].plot([row["step"] for row in telemetry], [row["grad_norm_applied"] for row in telemetry], linewidth=1, color="black")
 axes[0].set_ylabel("loss_per_rank (nats)")

@@ -333,7 +333,9 @@ def cases(seed: int) -> list[dict[str, Any]]:
     found.append({"what": "as they are", "changes": []})
     for factor in (1e3, 1e7, 0.0, 1e-9):
         found.append({"what": f"one rank's times {factor:g}", "changes": [times(int(rng.integers(WORLD_SIZE)), factor)]})
-    found.append({"what": "all times 1e6", "changes": [times(rank, 1e6) for rank in range(WORLD_SIZE)]})
+    # Squares of the largest still fit into float32.
+    for factor in (1e6, 1e17):
+        found.append({"what": f"all times {factor:g}", "changes": [times(rank, factor) for rank in range(WORLD_SIZE)]})
     order = rng.permutation(len(found))
     return [found[i] for i in order]
 

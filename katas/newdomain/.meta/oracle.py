@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from fixtures.cluster import flat_weights
 from fixtures.exhibits import BadExhibit, load_weights, read_bytes, read_json
@@ -36,6 +37,9 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
             "older_planned_excess_nats": sum(planned[t] - floor[t] for t in old) / len(old),
             "imprint_nats": nats["imprint"],
             "planned_imprint_nats": planned["imprint"],
+            "imprint_on_the_way": _imprint_on_the_way(evidence, truth),
+            "beside_unlearnt": _beside_unlearnt(ranks[0], truth),
+            "beside": len(truth["beside"]),
             "distance": float((weights[0] - truth["planned"]).norm() / way.norm()),
             "rank_difference": float((weights[0] - weights[1]).abs().max()),
             "kept_val_loss": _kept_val_loss(evidence, truth),
@@ -54,13 +58,29 @@ def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
 def _on_the_way(evidence: Path, truth: dict[str, Any]) -> list[list[float]]:
     """Return, for some kept steps, the loss on unseen documents of the newest source over the exact likelihood: the run's, the planned run's."""
     probe, floor = truth["probes"][truth["new"]], truth["floor_nats"][truth["new"]]
-    found = []
-    for step, planned in truth["planned_on_the_way"].items():
-        name = f"weights-{step:06d}"
-        is_kept = (evidence / f"{name}.safetensors").exists()
-        nats = float(document_nll_nats(_model(evidence, name, truth), probe).mean()) if is_kept else math.nan
-        found.append([step, nats - floor, planned - floor])
-    return found
+    return [
+        [step, _kept_nats(evidence, truth, step, probe) - floor, planned - floor] for step, planned in truth["planned_on_the_way"].items()
+    ]
+
+
+def _imprint_on_the_way(evidence: Path, truth: dict[str, Any]) -> list[float]:
+    """Return the imprint of the first weights that are kept after each stretch of what is unfit, against that of the planned run."""
+    planned = truth["planned_imprint_on_the_way"]
+    return [_kept_nats(evidence, truth, step, truth["probes"]["imprint"]) - nats for step, nats in planned.items()]
+
+
+def _kept_nats(evidence: Path, truth: dict[str, Any], step: int, probe: Tensor) -> float:
+    """Return the loss of kept weights on a probe; NaN when they were not kept."""
+    name = f"weights-{step:06d}"
+    is_kept = (evidence / f"{name}.safetensors").exists()
+    return float(document_nll_nats(_model(evidence, name, truth), probe).mean()) if is_kept else math.nan
+
+
+def _beside_unlearnt(model: GPT, truth: dict[str, Any]) -> float:
+    """Return where the losses of the sound documents beside the unfit ones lie: 0 as in the planned run, 1 as in one to which their steps had no weight."""
+    planned, weightless = truth["planned_beside_nats"], truth["weightless_beside_nats"]  # [D]
+    way = weightless - planned
+    return float((document_nll_nats(model, truth["beside"]) - planned) @ way / (way @ way))
 
 
 @torch.no_grad()

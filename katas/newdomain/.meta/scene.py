@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +37,7 @@ STRETCH_STEPS, STRETCH_ROWS = 4, 3
 NUM_VALIDATION, NUM_PROBES, NUM_IMPRINTS = 8, 200, 70  # documents of each topic
 MODEL = {"vocab_size": len(vocabulary()), "block_size": DOCUMENT_TOKENS - 1, "n_layer": 1}
 SECONDS_PER_STEP = 31
+KEEP_EVERY = 25
 LOOKED_AT = (249, 274, STEPS - 1)
 """Steps after which the judge measures how well the newest source is learnt: it has been met for at least 27."""
 
@@ -86,7 +88,7 @@ def draw(seed: int) -> Night:
             rows = rng.choice(ROWS_PER_RANK, STRETCH_ROWS, replace=False)
             bad[step, rank, rows] = True
             topics[step, rank, rows] = topic or topics[step, rank, rows]
-    order, sources = _store(topics, bad, entry, rng)
+    order, sources = _store(topics, bad, rng)
     clean = [_write(np.array(names), languages, rng) for names in sources]
     damaged = sorted((int(s), int(d)) for s, d in order[bad])
     stored = [tokens.copy() for tokens in clean]
@@ -124,14 +126,10 @@ def _draw_sources(mixture: tuple[tuple[int, dict[str, float]], ...], rng: np.ran
     return topics
 
 
-def _store(
-    topics: NDArray[np.str_], bad: NDArray[np.bool_], entry: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], list[list[str]]]:
+def _store(topics: NDArray[np.str_], bad: NDArray[np.bool_], rng: np.random.Generator) -> tuple[NDArray[np.int64], list[list[str]]]:
     """Give every row a place on disk, so that each stretch lies in one piece; return the order and the sources of the shards."""
     order = np.zeros((*topics.shape, 2), dtype=np.int64)
     sources: list[list[str]] = []
-    late = np.zeros(topics.shape, dtype=bool)
-    late[entry:] = True
     for is_new, num_shards in ((False, NUM_OLD_SHARDS), (True, NUM_NEW_SHARDS)):
         of_kind = (topics == NEW) == is_new
         rows = np.argwhere(of_kind & ~bad)
@@ -181,8 +179,11 @@ def learning_rate(step: int, plan: dict[str, Any]) -> float:
     return float(warmup * rewarm * (plan["floor"] + (plan["peak_learning_rate"] - plan["floor"]) * cosine))
 
 
-def train_as_planned(night: Night) -> dict[int, GPT]:
-    """Make all updates of the plan on the sound documents alone; return the model of rank 0 as it is after some steps, the last among them."""
+def train_as_planned(night: Night, *, looked_at: Collection[int], weightless: Collection[int] = ()) -> dict[int, GPT]:
+    """Make all updates of the plan on the sound documents alone; return the model of rank 0 as it is after some steps.
+
+    In the steps that are `weightless` the gradient is zero, and the update is what Adam's moments make of that.
+    """
     model = GPT(GPTConfig(**MODEL))
     model.load_state_dict(copy.deepcopy(night.weights))
     replicas, plan, damaged = replicate(model, WORLD_SIZE), night.plan, set(night.damaged)
@@ -194,13 +195,14 @@ def train_as_planned(night: Night) -> dict[int, GPT]:
         for replica, pairs in zip(replicas, night.order[step].tolist(), strict=True):
             replica.zero_grad(set_to_none=True)
             rows = [night.stored[s][d] for s, d in pairs if (s, d) not in damaged]
-            next_token_loss(replica, torch.from_numpy(np.stack(rows)).long()).backward()
+            loss = next_token_loss(replica, torch.from_numpy(np.stack(rows)).long())
+            (0 * loss if step in weightless else loss).backward()
         all_reduce_mean(replicas)
         for replica, optimizer in zip(replicas, optimizers, strict=True):
             clip_grad_norm_(replica.parameters(), plan["grad_clip"])
             optimizer.param_groups[0]["lr"] = learning_rate(step, plan)
             optimizer.step()
-        if step in LOOKED_AT:
+        if step in looked_at:
             found[step] = copy.deepcopy(model)
     return found
 
@@ -258,13 +260,25 @@ def _log(night: Night, changes: list[dict[str, Any]], rng: np.random.Generator) 
     )
 
 
+def _sound_rows(night: Night, steps: Collection[int]) -> NDArray[np.uint8]:
+    """Return the sound documents that some steps meet, [document, token]."""
+    damaged = set(night.damaged)
+    pairs = [(s, d) for s, d in night.order[sorted(steps)].reshape(-1, 2).tolist() if (s, d) not in damaged]
+    return np.stack([night.stored[s][d] for s, d in pairs])
+
+
 @lru_cache(maxsize=16)
 def truth(seed: int) -> dict[str, Any]:
     """What only the judge knows, the run among it that follows the plan on the sound documents."""
     night = draw(seed)
     damaged = set(night.damaged)
-    kept = train_as_planned(night)
+    met = [range(first, first + STRETCH_STEPS) for first in night.stretches]
+    kept_after = [steps[-1] + (KEEP_EVERY - 1 - steps[-1]) % KEEP_EVERY for steps in met]
+    kept = train_as_planned(night, looked_at={*LOOKED_AT, *kept_after})
     planned = kept[STEPS - 1]
+    unfit = {*met[0], *met[1]}
+    weightless = train_as_planned(night, looked_at={STEPS - 1}, weightless=unfit)[STEPS - 1]
+    beside = torch.from_numpy(_sound_rows(night, unfit)).long()
     probes = {name: torch.from_numpy(tokens).long() for name, tokens in night.probes.items()}
     sound = [tokens[d] for s, tokens in enumerate(night.clean) for d in range(len(tokens)) if (s, d) not in damaged]
     return {
@@ -280,6 +294,10 @@ def truth(seed: int) -> dict[str, Any]:
         "start": flat_weights(night.weights[name] for name, _ in planned.named_parameters()),
         "planned": flat_weights(planned.parameters()),
         "planned_on_the_way": {step: float(document_nll_nats(kept[step], probes[NEW]).mean()) for step in LOOKED_AT[:-1]},
+        "planned_imprint_on_the_way": {step: float(document_nll_nats(kept[step], probes["imprint"]).mean()) for step in kept_after},
+        "beside": beside,
+        "planned_beside_nats": document_nll_nats(planned, beside),
+        "weightless_beside_nats": document_nll_nats(weightless, beside),
         "planned_nats": {name: float(document_nll_nats(planned, tokens).mean()) for name, tokens in probes.items()},
         "diagnosis": {
             "first_jump": ["data"],
