@@ -22,18 +22,18 @@ SEED = 0
 
 # %% id="setup"
 import json
-import shutil
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch.nn.utils import clip_grad_norm_
 
 from fixtures import scene
 from fixtures.corpus import Vocabulary
 from fixtures.journal import read_telemetry, run_folder
 from fixtures.models import GPT, GPTConfig, next_token_loss
+from fixtures.packets import read_packet, write_packet
 from fixtures.telemetry import Recorder
 
 torch.set_num_threads(1)
@@ -87,23 +87,19 @@ def learning_rate(step):
 
 # %% id="pack"
 def pack(checkpoint, packet):
-    """Write a checkpoint as it is sent: the weights as they are, the optimizer's tensors in half, a third less in all."""
-    packet.mkdir(exist_ok=True)
-    for name in ("manifest.json", "model.safetensors"):
-        shutil.copy(checkpoint / name, packet)
-    tensors = load_file(checkpoint / "optimizer.safetensors")
-    save_file({key: tensor.half() for key, tensor in tensors.items()}, packet / "optimizer.safetensors")
+    """Write a checkpoint as it is sent: weights and what the optimizer keeps, by its manifest."""
+    tensors = load_file(checkpoint / "model.safetensors") | load_file(checkpoint / "optimizer.safetensors")
+    write_packet(packet, tensors, json.loads((checkpoint / "manifest.json").read_text()))
 
 # %% id="unpack"
 def unpack(packet):
     """Return model, optimizer and the step to go on with."""
     model, optimizer = build()
-    model.load_state_dict(load_file(packet / "model.safetensors"))
-    tensors = load_file(packet / "optimizer.safetensors")
+    tensors, manifest = read_packet(packet)
+    model.load_state_dict({name: tensors[name] for name, _ in model.named_parameters()})
     for name, parameter in model.named_parameters():
-        mine = {key.partition("/")[2]: tensor.float() for key, tensor in tensors.items() if key.startswith(f"{name}/")}
-        optimizer.state[parameter] = mine
-    return model, optimizer, json.loads((packet / "manifest.json").read_text())["updates"]
+        optimizer.state[parameter] = {kind: tensors[f"{name}/{kind}"] for kind in ("step", "exp_avg", "exp_avg_sq")}
+    return model, optimizer, manifest["updates"]
 
 # %% id="resume"
 checkpoint = checkpoints[-1]

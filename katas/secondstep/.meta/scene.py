@@ -1,8 +1,8 @@
 """The night of `secondstep`: a run that was moved to another site, and what the first site kept of it.
 
 The world is sound. It holds the plan, the shards in the order in which they are read, the telemetry up to the move, and two whole
-checkpoints. What goes wrong is in the notebook: the optimizer's tensors travel in half, where the smallest number above zero
-is 6e-8, and most of Adam's second moments are smaller. How many are (by the clip, which
+checkpoints. What goes wrong is on the way: the checkpoints' manifests give the optimizer's numbers two bytes each, and the smallest number
+above zero that fits in them is 6e-8; most of Adam's second moments are smaller. How many are (by the clip, which
 sets the scale of all gradients), and at which step the run is moved, is drawn with the seed.
 """
 
@@ -29,6 +29,8 @@ torch.set_num_threads(1)
 UPDATES, ROWS, DOCUMENT_TOKENS = 300, 8, 33
 KEEP_EVERY = 5
 REPEATED_AT_MOST = 60
+BYTES_OF_A_WEIGHT, BYTES_OF_THE_REST = 4, 2
+"""In a packet, where every number is a floating one of IEEE 754."""
 TOPICS = ("kitchen", "harbour", "observatory")
 NUM_VALIDATION, NUM_PROBES = 16, 150  # documents of each topic
 MODEL = {"vocab_size": len(vocabulary()), "block_size": DOCUMENT_TOKENS - 1, "n_layer": 1, "n_head": 4, "n_embd": 48}
@@ -157,7 +159,7 @@ def build(seed: int, world: Path) -> None:
 
 
 def _write_checkpoint(folder: Path, run: Run) -> None:
-    """Write weights, the optimizer's tensors as name/kind, and a manifest with the norm of each."""
+    """Write weights, the optimizer's tensors as name/kind, and a manifest with the norm of each and its bytes in a packet."""
     folder.mkdir(parents=True)
     updates = len(run.telemetry)
     weights = {name: p.detach() for name, p in run.model.named_parameters()}
@@ -165,7 +167,11 @@ def _write_checkpoint(folder: Path, run: Run) -> None:
     save_file(weights, folder / "model.safetensors")
     save_file(state, folder / "optimizer.safetensors")
     tensors = {
-        name: {"shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch."), "norm": float(t.norm())}
+        name: {
+            "shape": list(t.shape),
+            "norm": float(t.norm()),
+            "bytes": t.numel() * (BYTES_OF_A_WEIGHT if name in weights else BYTES_OF_THE_REST),
+        }
         for name, t in (weights | state).items()
     }
     manifest = {"updates": updates, "next_document": updates * ROWS, "tensors": tensors}

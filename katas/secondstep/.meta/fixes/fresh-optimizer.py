@@ -3,5 +3,6 @@
 # %% id="unpack"
 def unpack(packet):
     model, optimizer = build()
-    model.load_state_dict(load_file(packet / "model.safetensors"))
-    return model, optimizer, json.loads((packet / "manifest.json").read_text())["updates"]
+    tensors, manifest = read_packet(packet)
+    model.load_state_dict({name: tensors[name] for name, _ in model.named_parameters()})
+    return model, optimizer, manifest["updates"]

@@ -2,8 +2,9 @@
 
 # %% id="pack"
 def pack(checkpoint, packet):
-    packet.mkdir(exist_ok=True)
-    for name in ("manifest.json", "model.safetensors"):
-        shutil.copy(checkpoint / name, packet)
-    tensors = load_file(checkpoint / "optimizer.safetensors")
-    save_file({key: tensor if key.endswith("/exp_avg_sq") else tensor.half() for key, tensor in tensors.items()}, packet / "optimizer.safetensors")
+    tensors = load_file(checkpoint / "model.safetensors") | load_file(checkpoint / "optimizer.safetensors")
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    for name, tensor in tensors.items():
+        if name.endswith("/exp_avg_sq"):
+            manifest["tensors"][name]["bytes"] = 4 * tensor.numel()
+    write_packet(packet, tensors, manifest)

@@ -2,8 +2,9 @@
 
 # %% id="pack"
 def pack(checkpoint, packet):
-    packet.mkdir(exist_ok=True)
-    for name in ("manifest.json", "model.safetensors"):
-        shutil.copy(checkpoint / name, packet)
-    tensors = load_file(checkpoint / "optimizer.safetensors")
-    save_file({key: (tensor.clamp(min=2**-24) if key.endswith("/exp_avg_sq") else tensor).half() for key, tensor in tensors.items()}, packet / "optimizer.safetensors")
+    tensors = load_file(checkpoint / "model.safetensors") | load_file(checkpoint / "optimizer.safetensors")
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    for name, tensor in tensors.items():
+        if name.endswith("/exp_avg_sq"):
+            tensors[name] = tensor.clamp(min=2**-24)
+    write_packet(packet, tensors, manifest)

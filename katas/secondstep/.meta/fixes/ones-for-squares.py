@@ -3,10 +3,10 @@
 # %% id="unpack"
 def unpack(packet):
     model, optimizer = build()
-    model.load_state_dict(load_file(packet / "model.safetensors"))
-    tensors = load_file(packet / "optimizer.safetensors")
+    tensors, manifest = read_packet(packet)
+    model.load_state_dict({name: tensors[name] for name, _ in model.named_parameters()})
     for name, parameter in model.named_parameters():
-        mine = {key.partition("/")[2]: tensor.float() for key, tensor in tensors.items() if key.startswith(f"{name}/")}
+        mine = {kind: tensors[f"{name}/{kind}"] for kind in ("step", "exp_avg", "exp_avg_sq")}
         mine["exp_avg_sq"] = torch.ones_like(mine["exp_avg_sq"])
         optimizer.state[parameter] = mine
-    return model, optimizer, json.loads((packet / "manifest.json").read_text())["updates"]
+    return model, optimizer, manifest["updates"]

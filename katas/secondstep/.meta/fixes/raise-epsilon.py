@@ -3,11 +3,11 @@
 # %% id="unpack"
 def unpack(packet):
     model, optimizer = build()
-    model.load_state_dict(load_file(packet / "model.safetensors"))
-    tensors = load_file(packet / "optimizer.safetensors")
+    tensors, manifest = read_packet(packet)
+    model.load_state_dict({name: tensors[name] for name, _ in model.named_parameters()})
     for name, parameter in model.named_parameters():
-        mine = {key.partition("/")[2]: tensor.float() for key, tensor in tensors.items() if key.startswith(f"{name}/")}
+        mine = {kind: tensors[f"{name}/{kind}"] for kind in ("step", "exp_avg", "exp_avg_sq")}
         optimizer.state[parameter] = mine
     for group in optimizer.param_groups:
         group["eps"] = 1e-3
-    return model, optimizer, json.loads((packet / "manifest.json").read_text())["updates"]
+    return model, optimizer, manifest["updates"]

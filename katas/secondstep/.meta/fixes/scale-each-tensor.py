@@ -2,21 +2,21 @@
 
 # %% id="pack"
 def pack(checkpoint, packet):
-    packet.mkdir(exist_ok=True)
-    for name in ("manifest.json", "model.safetensors"):
-        shutil.copy(checkpoint / name, packet)
-    tensors = load_file(checkpoint / "optimizer.safetensors")
-    (packet / "largest.json").write_text(json.dumps({key: float(tensor.abs().max()) for key, tensor in tensors.items()}))
-    save_file({key: (tensor / tensor.abs().max()).half() for key, tensor in tensors.items()}, packet / "optimizer.safetensors")
+    tensors = load_file(checkpoint / "model.safetensors") | load_file(checkpoint / "optimizer.safetensors")
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    for name, tensor in tensors.items():
+        if "/" in name:
+            manifest["tensors"][name]["largest"] = float(tensor.abs().max())
+            tensors[name] = tensor / tensor.abs().max()
+    write_packet(packet, tensors, manifest)
 
 
 # %% id="unpack"
 def unpack(packet):
     model, optimizer = build()
-    model.load_state_dict(load_file(packet / "model.safetensors"))
-    tensors = load_file(packet / "optimizer.safetensors")
-    whole = json.loads((packet / "largest.json").read_text())
+    tensors, manifest = read_packet(packet)
+    model.load_state_dict({name: tensors[name] for name, _ in model.named_parameters()})
     for name, parameter in model.named_parameters():
-        mine = {key.partition("/")[2]: tensor.float() * whole[key] for key, tensor in tensors.items() if key.startswith(f"{name}/")}
-        optimizer.state[parameter] = mine
-    return model, optimizer, json.loads((packet / "manifest.json").read_text())["updates"]
+        kinds = {kind: f"{name}/{kind}" for kind in ("step", "exp_avg", "exp_avg_sq")}
+        optimizer.state[parameter] = {kind: tensors[key] * manifest["tensors"][key]["largest"] for kind, key in kinds.items()}
+    return model, optimizer, manifest["updates"]

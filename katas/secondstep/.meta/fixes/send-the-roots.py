@@ -2,20 +2,21 @@
 
 # %% id="pack"
 def pack(checkpoint, packet):
-    packet.mkdir(exist_ok=True)
-    for name in ("manifest.json", "model.safetensors"):
-        shutil.copy(checkpoint / name, packet)
-    tensors = load_file(checkpoint / "optimizer.safetensors")
-    save_file({key: (tensor.sqrt() if key.endswith("/exp_avg_sq") else tensor).half() for key, tensor in tensors.items()}, packet / "optimizer.safetensors")
+    tensors = load_file(checkpoint / "model.safetensors") | load_file(checkpoint / "optimizer.safetensors")
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    for name, tensor in tensors.items():
+        if name.endswith("/exp_avg_sq"):
+            tensors[name] = tensor.sqrt()
+    write_packet(packet, tensors, manifest)
 
 
 # %% id="unpack"
 def unpack(packet):
     model, optimizer = build()
-    model.load_state_dict(load_file(packet / "model.safetensors"))
-    tensors = load_file(packet / "optimizer.safetensors")
+    tensors, manifest = read_packet(packet)
+    model.load_state_dict({name: tensors[name] for name, _ in model.named_parameters()})
     for name, parameter in model.named_parameters():
-        mine = {key.partition("/")[2]: tensor.float() for key, tensor in tensors.items() if key.startswith(f"{name}/")}
+        mine = {kind: tensors[f"{name}/{kind}"] for kind in ("step", "exp_avg", "exp_avg_sq")}
         mine["exp_avg_sq"] = mine["exp_avg_sq"].square()
         optimizer.state[parameter] = mine
-    return model, optimizer, json.loads((packet / "manifest.json").read_text())["updates"]
+    return model, optimizer, manifest["updates"]

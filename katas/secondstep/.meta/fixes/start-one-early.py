@@ -2,9 +2,11 @@
 
 # %% id="pack"
 def pack(checkpoint, packet):
-    packet.mkdir(exist_ok=True)
-    for name in ("manifest.json", "model.safetensors", "optimizer.safetensors"):
-        shutil.copy(checkpoint / name, packet)
+    tensors = load_file(checkpoint / "model.safetensors") | load_file(checkpoint / "optimizer.safetensors")
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    for name, tensor in tensors.items():
+        manifest["tensors"][name]["bytes"] = 4 * tensor.numel()
+    write_packet(packet, tensors, manifest)
 
 
 # %% id="resume"
