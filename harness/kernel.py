@@ -25,13 +25,12 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from harness import turns
 from harness.cage import Stage, Workspace
 from harness.engine import LabKernelManager, Session, execute
 from harness.forkserver import ForkedProcess, ForkServer, Kernels, NoFork, gone
 from harness.kata import Budget
-from harness.notebook import PROBE_CELL, with_probe
-from harness.turns import Turns
+from harness.notebook import with_probe
+from harness.turns import Probe
 
 Row = dict[str, Any]
 Outcome = Literal["completed", "cell_error", "timeout", "out_of_memory", "out_of_disk", "kernel_died", "cancelled"]
@@ -119,7 +118,7 @@ def _run(
     server: ForkServer | None,
 ) -> Execution:
     stage, budget, cage = workspace.stage(), place.budget, place.kernels.cage
-    probe = _Probe(place, stage)
+    probe = Probe(place.probe, place.inputs, stage)
     try:
         shutil.copytree(place.world, stage.world)
         argv = cage.argv(cage.kernel(budget), stage.evidence, place.kernels.katas, workspace)
@@ -148,36 +147,6 @@ def _take(left: Path, evidence: Path) -> None:
         evidence.mkdir()
     else:
         left.rename(evidence)
-
-
-class _Probe:
-    """What one kernel is asked when its notebook has run."""
-
-    def __init__(self, place: Place, stage: Stage) -> None:
-        self._place, self._stage = place, stage
-        self._turns: Turns | None = None
-
-    def bring(self, cell: str) -> None:
-        """Show the kernel what it will be asked, before its last cell; what is asked in turn stays here."""
-        if cell != PROBE_CELL or self._place.probe is None or (inputs := self._place.inputs()) is None:
-            return
-        shown = self._stage.probe / "inputs"
-        shutil.copytree(inputs, shown, ignore=shutil.ignore_patterns(turns.FOLDER))
-        shutil.copy(self._place.probe, self._stage.probe / "probe.py")
-        if (inputs / turns.FOLDER).is_dir():
-            self._turns = Turns(inputs / turns.FOLDER, shown / f"{turns.FOLDER}.json")
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exception: object) -> None:
-        if self._turns:
-            self._turns.close()
-
-    def leave(self, evidence: Path) -> None:
-        """Put the answers that were given in turn where the kernel's evidence is."""
-        if self._turns:
-            self._turns.leave(evidence)
 
 
 def _executed(notebook: NotebookNode, place: Place, session: Session, stage: Stage, seed: int) -> tuple[Outcome, str]:

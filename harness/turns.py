@@ -1,4 +1,4 @@
-"""Asking a probe in turn: a record goes to the kernel when the one before it is answered.
+"""What a kernel is asked after its notebook: all at once, or in turn, where a record goes to the kernel when the one before it is answered.
 
 What a kernel holds cannot be kept from code that looks for it, so what comes later is not there; and an answer that was given stays here. The
 inputs of a kata's probe may hold a folder `in_turn` of sequences, one a file, a JSON value a line: they stay on this side, and the kernel
@@ -11,9 +11,13 @@ import json
 import shutil
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from harness.cage import Stage
+from harness.notebook import PROBE_CELL
 
 FOLDER = "in_turn"
 MAX_ANSWER_BYTES = 4096
@@ -84,3 +88,33 @@ class Turns:
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
         path.write_text(json.dumps(self.answers), encoding="utf-8")
+
+
+class Probe:
+    """What one kernel is asked when its notebook has run."""
+
+    def __init__(self, script: Path | None, inputs: Callable[[], Path | None], stage: Stage) -> None:
+        self._script, self._inputs, self._stage = script, inputs, stage
+        self._turns: Turns | None = None
+
+    def bring(self, cell: str) -> None:
+        """Show the kernel what it will be asked, before its last cell; what is asked in turn stays here."""
+        if cell != PROBE_CELL or self._script is None or (inputs := self._inputs()) is None:
+            return
+        shown = self._stage.probe / "inputs"
+        shutil.copytree(inputs, shown, ignore=shutil.ignore_patterns(FOLDER))
+        shutil.copy(self._script, self._stage.probe / "probe.py")
+        if (inputs / FOLDER).is_dir():
+            self._turns = Turns(inputs / FOLDER, shown / f"{FOLDER}.json")
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        if self._turns:
+            self._turns.close()
+
+    def leave(self, evidence: Path) -> None:
+        """Put the answers that were given in turn where the kernel's evidence is."""
+        if self._turns:
+            self._turns.leave(evidence)
