@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.nights import HIDDEN, KEY_BYTES, key_path
+from harness.attempt import HIDDEN_SEEDS
 from harness.forkserver import kernels_for
 from harness.kata import Kata, load_kata
 from harness.notebook import apply_fix, authored, read_fix
@@ -18,6 +20,14 @@ def runs(tmp_path, monkeypatch):
     folder = tmp_path / "runs"
     monkeypatch.setenv("KATA_RUNS", str(folder))
     return folder
+
+
+@pytest.fixture
+def known_nights(runs, monkeypatch):
+    """Hidden nights that are the same at each run of a test: a key and seeds that do not change."""
+    runs.mkdir()
+    (runs / key_path().name).write_bytes(bytes(range(KEY_BYTES)))
+    monkeypatch.setattr("harness.attempt._draw_hidden", lambda: list(HIDDEN[:HIDDEN_SEEDS]))
 
 
 @pytest.fixture

@@ -118,6 +118,7 @@ def test_the_answers_are_not_there_in_the_cage(check, sums):
     assert json.loads((done.folder / "seed-0" / "evidence" / "seen.json").read_text()) == []
 
 
+@pytest.mark.usefixtures("known_nights")
 @pytest.mark.parametrize("number", ["SEED", "number_of(SEED)"])
 def test_a_copy_of_the_scene_draws_another_night_than_the_hidden_one(check, number, sums):
     if not find_cage().caged:

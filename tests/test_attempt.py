@@ -35,6 +35,7 @@ def test_a_right_fix_is_judged_on_two_seeds_it_has_not_seen(check, sums, with_fi
     assert min(seeds[1]) >= 1000
 
 
+@pytest.mark.usefixtures("known_nights")
 def test_a_fix_that_remembers_the_public_seed_fails_a_hidden_one(check, sums, with_fix):
     constant = with_fix("leave-the-marker-out")
     known = json.loads((check(constant, seed=0)[0].folder / "seed-0" / "evidence" / "total.json").read_text())
