@@ -43,8 +43,8 @@ class Session:
     """On the clock of time.monotonic."""
     before: Callable[[str], None] = lambda cell: None
     """Is called with the id of a cell that is about to run."""
-    cell: str | None = None
-    """Id of the cell that runs, or ran last."""
+    cell: NotebookNode | None = None
+    """The cell that runs, or ran last."""
     finished: list[str] = field(default_factory=list)
     """Ids of the cells that ran to their end."""
     counted: list[NotebookNode] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Session:
         self.before(cell.id)
         self.deadline = time.monotonic() + left
         self.waited_s += time.monotonic() - began
-        self.cell = cell.id
+        self.cell = cell
         if cell.cell_type == "code" and cell.source.strip():
             self.counted.append(cell)
 

@@ -12,7 +12,7 @@ import click
 
 from fixtures.exhibits import number
 from harness.examine import Examined
-from harness.kernel import Row
+from harness.watchdog import Row
 
 EVERY_S = 0.25
 """At most one row of a seed in so many seconds."""

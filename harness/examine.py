@@ -12,9 +12,10 @@ from nbformat import NotebookNode
 
 from harness.forkserver import Kernels
 from harness.kata import Kata
-from harness.kernel import Execution, Place, Row, run
+from harness.kernel import Execution, Place, run
 from harness.notebook import without_outputs
 from harness.verdict import Judge, Verdict
+from harness.watchdog import Row
 from harness.world import inputs_for, world_for
 
 OnRow = Callable[[int, Row], None]

@@ -107,8 +107,7 @@ def for_learners(kata: Kata) -> NotebookNode:
 
 def open_cells(kata: Kata, notebook: NotebookNode) -> str:
     """Say which cells may be edited, by how they begin: nobody sees a cell's id."""
-    begins = [_source(cell).partition("\n")[0] for cell in notebook.cells if cell.id in kata.toml.cells.editable]
-    which = ", ".join(f"`{line[:MAX_BEGIN_CHARS] + '…' if len(line) > MAX_BEGIN_CHARS else line}`" for line in begins)
+    which = ", ".join(begins(cell) for cell in notebook.cells if cell.id in kata.toml.cells.editable)
     return (
         f"**Yours to edit**: the code cells that begin with {which}, and cells that you add. All others are run as shipped.\n\n"
         "What you think is kept with the check that follows: write it where the notebook asks for it, or in a text cell that begins with `Hypothesis:`."
@@ -116,6 +115,12 @@ def open_cells(kata: Kata, notebook: NotebookNode) -> str:
 
 
 MAX_BEGIN_CHARS = 60
+
+
+def begins(cell: NotebookNode) -> str:
+    """Return how a cell begins, as its name for a learner, in backticks."""
+    line = _source(cell).strip().partition("\n")[0]
+    return f"`{line[:MAX_BEGIN_CHARS] + '…' if len(line) > MAX_BEGIN_CHARS else line}`"
 
 
 def _at_the_desk(kata: Kata, source: str) -> str:
@@ -180,7 +185,7 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
     merged, notes = [copy.deepcopy(cell) for cell in shipped.cells], []
     written: dict[str, str] = {}
     for cell_id in kata.toml.cells.editable:
-        _require_one(kata, cell_id, learner, name)
+        _require_one(kata, sources[cell_id], learner, name)
     place = 0
     added = 0
     for position, cell in enumerate(learner.cells, 1):
@@ -197,13 +202,13 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
                 own = f"{sources[cell_id].source}\n{_at_the_desk(kata, sources[cell_id].source)}".splitlines()
                 written[cell_id] = "\n".join(line for line in source.splitlines() if line.strip() and line not in own)
             elif source != sources[cell_id].source:
-                notes.append(f"cell `{cell_id}` ({_ordinal(position)}) is not editable: its shipped content was run")
+                notes.append(f"cell {begins(sources[cell_id])} ({_ordinal(position)}) is not editable: its shipped content was run")
         elif source.strip():
             merged.insert(place, _added(cell, source, added))
             place += 1
             added += 1
     deleted = [i for i in sources if i not in {c.get("id") for c in learner.cells} and sources[i].cell_type == "code"]
-    notes += [f"cell `{i}` was deleted: its shipped content was run" for i in deleted]
+    notes += [f"cell {begins(sources[i])} was deleted: its shipped content was run" for i in deleted]
     notebook = copy.deepcopy(shipped)
     notebook.cells = merged
     changed = tuple(c.id for c in merged if c.id in sources and c.source != sources[c.id].source)
@@ -216,23 +221,20 @@ def _only_magic(cell: NotebookNode) -> bool:
     return cell.get("cell_type") == "code" and bool(_source(cell).strip()) and MAGIC.search(_source(cell)) is not None and not rest.strip()
 
 
-def _require_one(kata: Kata, cell_id: str, learner: NotebookNode, name: str) -> None:
-    found = [(n, c) for n, c in enumerate(learner.cells, 1) if c.get("id") == cell_id]
+def _require_one(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) -> None:
+    found = [(n, c) for n, c in enumerate(learner.cells, 1) if c.get("id") == shipped.id]
+    editable = f"{name}: editable cell {begins(shipped)}"
     remedy = f"undo it in Jupyter, or make reset KATA={kata.slug} (keeps a backup)"
     if not found:
         if not any("id" in cell for cell in learner.cells):
             raise SubmissionError(
                 f"{name}: its cells have no ids, so the editable ones cannot be told; save it with a current Jupyter (notebook format 4.5), or {remedy}"
             )
-        raise SubmissionError(f"{name}: editable cell `{cell_id}` is missing; {remedy}")
+        raise SubmissionError(f"{editable} is missing; {remedy}")
     if len(found) > 1:
-        raise SubmissionError(
-            f"{name}: editable cell `{cell_id}` occurs {len(found)} times (cells {', '.join(str(n) for n, _ in found)}); keep one, or {remedy}"
-        )
+        raise SubmissionError(f"{editable} occurs {len(found)} times (cells {', '.join(str(n) for n, _ in found)}); keep one, or {remedy}")
     if found[0][1].get("cell_type") != "code":
-        raise SubmissionError(
-            f"{name}: editable cell `{cell_id}` ({_ordinal(found[0][0])}) is {found[0][1].get('cell_type')}, expected code; {remedy}"
-        )
+        raise SubmissionError(f"{editable} ({_ordinal(found[0][0])}) is {found[0][1].get('cell_type')}, expected code; {remedy}")
 
 
 def _added(cell: NotebookNode, source: str, number: int) -> NotebookNode:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from harness.exam import Exam
 from harness.kata import Fix, Kata, Proof, listed
 from harness.labbook import Page
-from harness.notebook import authored, read_fix
+from harness.notebook import authored, begins, read_fix
 from harness.scorecard import KataScore, Replayed
 
 SURE, UNSURE = 0.7, 0.4
@@ -81,7 +81,7 @@ def _what_changed(kata: Kata, score: KataScore) -> Iterator[Prompt]:
         assert before.page and after.page
         one, other = before.check.number, after.check.number
         changed = _changed(before.page, after.page)
-        named = [cell for cell in cells if any(_names_it(text, cell, cells[cell]) for text in before.page.evidence)]
+        named = [cell for cell in cells if any(re.search(p, text) for p in cells[cell] for text in before.page.evidence)]
         if not before.check.fixed and changed and named and not set(named) & set(changed):
             yield Prompt(
                 f"The evidence of check {one} names {listed(named)}, and check {other} changed {listed(changed)}.",
@@ -234,15 +234,16 @@ def _changed(before: Page, after: Page) -> list[str]:
 
 
 def _names(kata: Kata) -> dict[str, list[str]]:
-    """The editable cells, with the functions and classes that each defines."""
+    """The editable cells, with patterns of what names each in a text: its id, how it begins, the functions and classes that it defines."""
     editable = [cell for cell in authored(kata).cells if cell.id in kata.toml.cells.editable and cell.id != DIAGNOSIS_CELL]
-    return {cell.id: re.findall(r"^\s*(?:def|class) (\w+)", cell.source, flags=re.MULTILINE) for cell in editable}
+    return {cell.id: [f"`{cell.id}`", re.escape(begins(cell)), *_patterns(cell.source)] for cell in editable}
 
 
-def _names_it(text: str, cell: str, defined: list[str]) -> bool:
-    """Whether evidence names a cell, or something defined there whose name is no everyday word."""
-    distinct = [name for name in defined if len(name) > 3 and ("_" in name.strip("_") or name[0].isupper())]
-    return f"`{cell}`" in text or any(re.search(rf"\b{name}\b", text) for name in distinct) or any(f"`{name}`" in text for name in defined)
+def _patterns(source: str) -> Iterator[str]:
+    for name in re.findall(r"^\s*(?:def|class) (\w+)", source, flags=re.MULTILINE):
+        distinct = len(name) > 3 and ("_" in name.strip("_") or name[0].isupper())
+        # An everyday word names something defined only where it is marked as code.
+        yield rf"\b{name}\b" if distinct else rf"`(?:(?:def|class) )?{name}\b"
 
 
 def _short(texts: tuple[str, ...]) -> str:

@@ -23,12 +23,12 @@ from harness.doctor import Finding
 from harness.evidence import Reported
 from harness.examine import Examined
 from harness.kata import Kata, listed, shown
-from harness.kernel import Row as TelemetryRow
 from harness.logbook import remembered
 from harness.notebook import Submission
 from harness.premise import PUBLIC_SEED
 from harness.scaffold import hints, postmortem
 from harness.verdict import CheckResult, Diagnosis
+from harness.watchdog import Row as TelemetryRow
 
 WRONG_FIELDS_SHOWN_AFTER = 2
 """Attempts; from the third on the verdict names the wrong fields of a diagnosis. Before, trying all values would pay."""
@@ -86,9 +86,7 @@ def show_examined(console: Console, examined: Examined, public_seed: int = PUBLI
     execution, verdict = examined.execution, examined.verdict
     console.print(f"\n[bold]{_night(examined.seed, public_seed)}[/]  ran {execution.elapsed_s:.1f} s")
     if verdict is None:
-        # A message that names the line names the cell too.
-        where = f" in cell `{execution.cell}`" if execution.cell and ", in cell `" not in execution.message else ""
-        console.print(Text(f"  {execution.outcome}{where}: {printable(execution.message)}", "red"))
+        console.print(Text(f"  {execution.outcome}: {printable(execution.message)}", "red"))
         return
     if verdict.fixed:
         console.print(Text(f"  all {len(verdict.checks)} checks pass", "green"))

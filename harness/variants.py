@@ -158,7 +158,7 @@ def _row(bench: Bench, judge: Judge, variant: Variant, futures: Sequence[Future[
 def _judged(bench: Bench, judge: Judge, variant: Variant, seed: int, execution: Execution) -> Verdict:
     where = f"{variant.name}, seed {seed}"
     if execution.outcome != "completed":
-        raise KataError(f"{where}: the notebook did not complete: {execution.outcome} in cell `{execution.cell}`: {execution.message}")
+        raise KataError(f"{where}: the notebook did not complete: {execution.outcome}: {execution.message}")
     evidence = execution.evidence
     verdict = kept(bench, judge, execution, "run", lambda: judge.judge(seed, evidence, judge.look(seed, evidence)))
     if errors := [c for c in verdict.checks if c.status == "error"]:

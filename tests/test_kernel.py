@@ -77,7 +77,7 @@ def test_an_error_in_a_cell_names_cell_and_line(execute):
     done = execute(cells={"total": "def total(readings):\n    return readings[7]"})
 
     assert (done.outcome, done.cell) == ("cell_error", "run")
-    assert done.message == "IndexError: list index out of range, in cell `total`, line 2: return readings[7]"
+    assert done.message == "IndexError: list index out of range, in the cell `def total(readings):`, line 2: return readings[7]"
 
 
 def test_a_syntax_error_is_an_error_of_the_cell(execute):
@@ -93,7 +93,7 @@ def test_a_loop_that_ignores_interrupts_ends_with_the_budget(execute):
     done = execute(budget=Budget(notebook_s=3.0, memory_gib=1.0), cells={"total": body})
 
     assert (done.outcome, done.cell) == ("timeout", "total")
-    assert done.message == "the notebook used up its 3 s"
+    assert done.message == "the notebook used up its 3 s, in the cell `while True:`"
     assert done.elapsed_s < 8
 
 
@@ -161,7 +161,7 @@ def test_a_run_that_outgrows_its_memory_is_ended(execute):
     )
 
     assert done.outcome == "out_of_memory"
-    assert re.fullmatch(r"the run held 0\.[3-7] GiB of memory; its budget is 0\.3 GiB", done.message)
+    assert re.fullmatch(r"the run held 0\.[3-7] GiB of memory; its budget is 0\.3 GiB, in the cell `.*`", done.message)
 
 
 def test_memory_beyond_the_address_space_is_out_of_memory(execute):

@@ -86,7 +86,7 @@ def test_a_locked_cell_is_restored_and_noted(sums, shipped, learner):
     taken = take(sums, shipped, learner)
 
     assert cell(taken.notebook, "run").source == cell(shipped, "run").source
-    assert taken.notes == ("cell `run` (cell 4 from the top) is not editable: its shipped content was run",)
+    assert taken.notes == ("cell `import json` (cell 4 from the top) is not editable: its shipped content was run",)
 
 
 def test_a_deleted_locked_cell_is_restored_and_noted(sums, shipped, learner):
@@ -95,7 +95,7 @@ def test_a_deleted_locked_cell_is_restored_and_noted(sums, shipped, learner):
     taken = take(sums, shipped, learner)
 
     assert ids(taken.notebook) == ids(shipped)
-    assert taken.notes == ("cell `run` was deleted: its shipped content was run",)
+    assert taken.notes == ("cell `import json` was deleted: its shipped content was run",)
 
 
 def test_reordered_cells_run_in_our_order(sums, shipped, learner):
@@ -135,7 +135,7 @@ def test_windows_line_ends_are_no_edit(sums, shipped, learner):
 def test_a_missing_editable_cell_is_named(sums, shipped, learner):
     learner.cells = [c for c in learner.cells if c.id != "total"]
 
-    with pytest.raises(SubmissionError, match=r"mine\.ipynb: editable cell `total` is missing; .*make reset KATA=sums"):
+    with pytest.raises(SubmissionError, match=r"mine\.ipynb: editable cell `def total\(readings\):` is missing; .*make reset KATA=sums"):
         take(sums, shipped, learner)
 
 
@@ -149,14 +149,14 @@ def test_a_split_editable_cell_keeps_its_added_half(sums, shipped, learner):
 def test_a_duplicated_editable_cell_is_named_with_its_places(sums, shipped, learner):
     learner.cells.append(copy.deepcopy(cell(learner, "total")))
 
-    with pytest.raises(SubmissionError, match=r"editable cell `total` occurs 2 times \(cells 3, 6\); keep one"):
+    with pytest.raises(SubmissionError, match=r"editable cell `def total\(readings\):` occurs 2 times \(cells 3, 6\); keep one"):
         take(sums, shipped, learner)
 
 
 def test_an_editable_cell_turned_into_markdown_is_named(sums, shipped, learner):
     cell(learner, "total").cell_type = "markdown"
 
-    with pytest.raises(SubmissionError, match=r"editable cell `total` \(cell 3 from the top\) is markdown, expected code"):
+    with pytest.raises(SubmissionError, match=r"editable cell `def total\(readings\):` \(cell 3 from the top\) is markdown, expected code"):
         take(sums, shipped, learner)
 
 

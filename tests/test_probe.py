@@ -66,7 +66,7 @@ def test_a_name_that_is_gone_is_said_in_plain_words(check):
 def test_a_function_that_raises_when_it_is_asked_is_shown_with_its_line(check):
     done = check("def double(n):\n    raise ValueError('no')")
 
-    assert done.examined[0].execution.message == "ValueError: no, in cell `double`, line 2: raise ValueError('no')"
+    assert done.examined[0].execution.message == "ValueError: no, in the cell `def double(n):`, line 2: raise ValueError('no')"
 
 
 @pytest.mark.parametrize("answer", ["'many'", "float('nan')", "None", "[n, n]"])

@@ -84,7 +84,7 @@ def test_a_right_field_that_was_given_up_is_named(asked):
     assert "`cause` of the diagnosis was right at check 1 and no longer at check 2." in text
 
 
-@pytest.mark.parametrize("evidence", ["ZeroDivisionError in cell `total`", "`total` returned nothing"])
+@pytest.mark.parametrize("evidence", ["ZeroDivisionError in the cell `def total(readings):`", "`total` returned nothing"])
 def test_a_change_elsewhere_than_where_the_evidence_points_is_named(asked, evidence):
     first = replayed(1, cells={}, evidence=(evidence,))
 

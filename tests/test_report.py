@@ -95,7 +95,7 @@ def test_a_fix_that_fails_a_hidden_night_is_told_exactly_that(sums, build):
 def test_a_run_that_could_not_be_judged_says_why(sums, build):
     shown = text(sums, build((0, "timeout")))
 
-    assert "timeout in cell `total`: the notebook used up its 4 s" in shown
+    assert "timeout: the notebook used up its 4 s" in shown
     assert "This run could not be judged." in shown
 
 
