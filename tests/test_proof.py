@@ -142,6 +142,19 @@ def test_a_run_that_leaves_no_room_in_the_budget_is_named(sums, kernels, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_run_that_a_busy_machine_slowed_down_is_timed_again(sums, proven, runs):
+    proven()
+    for receipt in (runs / "sums" / "proof").glob("*/execution.json"):
+        slowed = json.loads(receipt.read_text()) | {"elapsed_s": 19.0}
+        receipt.write_text(json.dumps(slowed))
+
+    result, _ = proven()
+
+    assert result.problems == ()
+    assert result.slowest_s < 14
+
+
+@pytest.mark.slow
 def test_a_bar_or_a_mask_that_stands_too_near_is_named(sums, proven):
     baseline = sums.meta / "baseline.json"
     found = json.loads(baseline.read_text())
