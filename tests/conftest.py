@@ -1,6 +1,7 @@
 """The toy course: katas of a few cells that need no torch, in a copy of its own for each test."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from harness.attempt import HIDDEN_SEEDS
 from harness.forkserver import kernels_for
 from harness.kata import Kata, load_kata
 from harness.notebook import apply_fix, authored, read_fix
+
+# A shell that starts the tests in the background makes them, and all that they start, deaf to ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TOYS = Path(__file__).parent / "toy_katas"
 

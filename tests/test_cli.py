@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_no_kernel_and_no_half_written_state(toys, runs):
     time.sleep(2)
 
     started.send_signal(signal.SIGINT)
-    _, errors = started.communicate(timeout=20)
+    _, errors = started.communicate(timeout=60)
 
     assert started.returncode == 130
     assert "Stopped: nothing was judged; nothing of it still runs." in errors

