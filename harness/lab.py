@@ -14,6 +14,7 @@ OVERRIDES = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false
 WORKSPACE = "start"
 PAGE = Path(".runs", "start.md")
 """In the folder that JupyterLab shows, which holds the folder of katas."""
+OPEN_PAGE = "*Each check writes this page anew; File → Reload … from Disk shows what came since it was opened, as does* `%kata progress`."
 
 
 def command(katas: Path, kata: Kata | None, options: Sequence[str] = ()) -> list[str]:
@@ -66,7 +67,7 @@ def write_start_page(katas: Path) -> Path:
     ignore = page.parent / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")
-    page.write_text(start_page(all_katas(katas), page.parent), encoding="utf-8")
+    page.write_text(f"{start_page(all_katas(katas), page.parent)}\n{OPEN_PAGE}\n", encoding="utf-8")
     return page
 
 

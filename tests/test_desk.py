@@ -70,6 +70,7 @@ def test_the_start_page_links_to_notebooks_and_is_ignored_by_git(toys):
     page = lab.write_start_page(toys)
 
     text = page.read_text()
+    assert "Reload … from Disk" in text
     assert "](../katas/sums/sums.ipynb)" in text
     assert "**Try next:**" in text
     assert (page.parent / ".gitignore").read_text() == "*\n"
