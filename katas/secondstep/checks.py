@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.measures import relative_difference, updates_made
 
-BAR = 0.02  # right repairs of every kind stay below 0.005; the nearest masking one ends at 0.03
+BAR = 0.008  # right repairs of every kind stay below 0.004; the nearest masking one is 0.011 off at its worst step
 
 
 def check_the_way_is_that_of_the_unmoved_run(recomputed, band):
