@@ -154,10 +154,11 @@ def train(run, until):
 
 
 (folder / "checkpoints").mkdir()
+restart = json.loads((night / "launches.json").read_text())[1]["from_step"]
 process = Process(globals())
 run = start()
 recorder = RestartRecorder(run.model, run.optimizer, val_tokens=validation, num_steps=STEPS, keep_every=10, folder=folder)
-train(run, until=launches[1]["from_step"])
+train(run, until=restart)
 save(run)
 
 process.end(keep=["recorder"])  # node-b is gone, and with it everything that was not written
