@@ -1,7 +1,7 @@
 """What holds in a repaired run of `nightspikes`. Read it as the specification it is.
 
 `reported` is what the run says of itself; `recomputed` is what the judge measured in the weights that the night kept, and in what your
-`train` left of nine short jobs that it was called with after the last cell. The judge has made the same updates itself, on devices of the same kind,
+`train` left of eight short jobs that it was called with after the last cell. The judge has made the same updates itself, on devices of the same kind,
 with the same rows and the same first weights; `distance` says how far a run is from there, as a share of the way that the judge's run has come.
 """
 
@@ -30,12 +30,12 @@ def check_the_night_goes_the_planned_way(recomputed, band):
 
 
 def check_other_jobs_go_the_planned_way(recomputed, band):
-    """Nine other jobs, trained by the same function, end where their plans lead."""
+    """Eight other jobs, trained by the same function, end where their plans lead."""
     distance = np.nan_to_num(recomputed["job_distance"], nan=np.inf)
     off = distance > BAR
     errors = recomputed["job_errors"]
     assert band("job_distance", high=BAR).admits(distance.max()), (
-        f"{off.sum()} of 9 short jobs end elsewhere than their plans lead, by {listed(distance[off])} of the way (bar {BAR:.1%})"
+        f"{off.sum()} of 8 short jobs end elsewhere than their plans lead, by {listed(distance[off])} of the way (bar {BAR:.1%})"
         + (f"; {len(errors)} of them ended with {errors[0]}" if len(errors) else "")
     )
 
@@ -57,7 +57,7 @@ def check_what_other_jobs_hold_back_is_right(recomputed, band):
     recall = named / to_name if to_name else np.nan
     right = band("recall", low=1).admits(recall) & band("job_named_wrongly", high=0).admits(float(wrongly))
     assert right, (
-        f"of the {to_name:.0f} that had to be held back from the 9 short jobs, {named:.0f} are named (bar: all); "
+        f"of the {to_name:.0f} that had to be held back from the 8 short jobs, {named:.0f} are named (bar: all); "
         f"{wrongly:.0f} are named that have nothing against them (bar: none)"
     )
 
@@ -65,10 +65,10 @@ def check_what_other_jobs_hold_back_is_right(recomputed, band):
 def check_the_planned_devices_do_their_work(recomputed, band):
     """In the other jobs, what the plan names for a rank computes, unless it has to be held back."""
     work = np.array(recomputed["job_work"])
-    # A quarter, so that work may be passed around; those that run as planned do all of it.
+    # A quarter, in each half of the job, so that work may be passed around; those that run as planned do all of it.
     assert band("least_work", low=0.25).admits(work.min()), (
-        f"in {(~(work >= 0.25)).sum()} of 9 short jobs a device that the plan names for a rank, and that has nothing against it, computed as little as "
-        f"{work.min():.0%} of the multiply-adds that the plan gives it (bar 25 %)"
+        f"in {(~(work >= 0.25)).sum()} of 8 short jobs a device that the plan names for a rank, and that has nothing against it, computed as little as "
+        f"{work.min():.0%} of the multiply-adds that the plan gives it for its rank, in one half of the job (bar 25 %)"
     )
 
 

@@ -1,17 +1,19 @@
-"""Call `train` with nine short jobs that the notebook has not seen, each on devices of its own; what these are asked for is noted."""
+"""Call `train` with eight short jobs that the notebook has not seen, each on devices of its own; what these are asked for is noted."""
 
 import importlib.util
+import json
+import math
 import shutil
 
 import numpy as np
 
-from fixtures import cluster, devices, jobs
+from fixtures import cluster, jobs
 
 
 def probe(notebook, inputs):
     arrays, handed, errors = {}, {}, {}
     # All devices are delivered before the first job is trained, and what they are made of is taken away.
-    delivered = {folder: delivery(folder / "devices") for folder in sorted(inputs.iterdir())}
+    delivered = {folder: delivery(folder, inputs / "vendor.py") for folder in sorted(inputs.glob("job-*"))}
     for folder, (pool, asked) in delivered.items():
         job = jobs.open_job(folder, lambda *row, **columns: None, pool)
         arrays[f"{folder.name}.start"] = cluster.flat_weights(job.replicas[0].parameters()).numpy()
@@ -23,27 +25,44 @@ def probe(notebook, inputs):
         for rank, replica in enumerate(job.replicas):
             arrays[f"{folder.name}.{rank}"] = cluster.flat_weights(replica.parameters()).numpy()
         for name, products in asked.items():
-            arrays[f"{folder.name}.{name}"] = np.array(products, dtype=np.int32).reshape(-1, 4)
+            arrays[f"{folder.name}.{name}"] = np.array(products, dtype=float).reshape(-1, 5)
     return arrays | {"handed": handed, "errors": errors}
 
 
-def delivery(folder):
+def delivery(folder, vendors):
     """Return a job's devices by name, as the vendor delivers them, whatever the notebook has made of its own; and the products that each is asked for.
 
-    A product is (layout, M, K, N). Devices are delivered once: nobody makes another one of the kind.
+    Devices are delivered once: nobody makes another one of the kind.
     """
-    spec = importlib.util.spec_from_file_location("delivered_devices", devices.__file__)
+    spec = importlib.util.spec_from_file_location("delivered_devices", vendors)
     vendor = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(vendor)
-    asked = {path.stem: [] for path in sorted(folder.glob("*.bin"))}
-    pool = {name: vendor.Device((folder / f"{name}.bin").read_bytes(), name, noted(products)) for name, products in asked.items()}
+    width = json.loads((folder / "plan.json").read_text())["model"]["n_embd"]
+    asked = {path.stem: [] for path in sorted(folder.glob("devices/*.bin"))}
+    pool = {
+        name: noted(vendor.Device, (folder / "devices" / f"{name}.bin").read_bytes(), name, products, width)
+        for name, products in asked.items()
+    }
     vendor.Device.__init__ = not_here
-    shutil.rmtree(folder)
+    shutil.rmtree(folder / "devices")
     return pool, asked
 
 
-def noted(products):
-    return lambda *product: products.append(product)
+def noted(make, silicon, name, products, width):
+    """Return a device whose products are noted as (layout, M, K, N, sum of squares in the second operand's first `width` rows and columns).
+
+    The sum tells which weight it was, also when it is transposed, or has another row or column to check the product by.
+    """
+    operand = [math.nan]
+    device = make(silicon, name, lambda *product: products.append((*product, operand[0])))
+    multiply = device._multiply
+
+    def noting(layout, a_MK, b_KN):
+        operand[0] = float(b_KN[:width, :width].double().square().sum())
+        return multiply(layout, a_MK, b_KN)
+
+    device._multiply = noting
+    return device
 
 
 def not_here(device, *parts, **named):

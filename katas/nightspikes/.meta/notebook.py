@@ -16,8 +16,8 @@
 # The plan names a device for each rank and two spares. What the plan names is paid for and does its work, unless it has to be held back. The spares are lent: ask them for
 # what you like, from the first step on; nobody expects you to name one, as long as you name none that is in order. `fixtures/devices.py` is the vendor's and stays as it is.
 #
-# Your repair will be replayed on two other nights. Your `train` will also be called with nine jobs that are smaller and have other devices and shards; there other
-# things happen, sooner or later, one, several or none. What it needs it finds in `job`, devices of that job's kind among it; none are made anew.
+# Your repair will be replayed on two other nights. Your `train` will also be called with eight jobs that are smaller and have other devices and shards; there other
+# things happen, sooner or later, one, several or none. Everything that it needs is in `job`. Each job's devices are of a kind of their own; no others are made.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0

@@ -18,6 +18,8 @@ from fixtures.models import GPT, GPTConfig, next_token_loss
 
 torch.set_num_threads(1)
 RANKS = (0, 1)
+SAME_WEIGHT = 1e-3
+"""How far the sum of squares in a weight's first rows and columns may be from the judge's; from one update to the next it goes 0.02."""
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def _job(name: str, arrays: dict[str, Any], handed: Any, job: dict[str, Any]) ->
     for device in job["placed"]:
         asked = _asked(arrays.get(f"{name}.{device}"))
         erred[device] = _erred(asked, job["sick"].get(device))
-        work[device] = 1.0 if erred[device] else float(asked[:, 1:].prod(1).sum()) / job["planned_work"]
+        work[device] = 1.0 if erred[device] else _work(asked, job["squares"], np.array(job["planned_work"]))
     devices, shards = _names(handed, "devices"), _names(handed, "shards")
     return {
         "job_distance": max(distances, key=lambda d: np.inf if np.isnan(d) else d),
@@ -104,9 +106,9 @@ def _job(name: str, arrays: dict[str, Any], handed: Any, job: dict[str, Any]) ->
 
 
 def _asked(array: Any) -> NDArray[np.float64]:
-    """Return what a device was asked for, [product, (layout, M, K, N)]; nothing when it is no such array."""
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu" or array.ndim != 2 or array.shape[1] != 4:
-        return np.zeros((0, 4))
+    """Return what a device was asked for, [product, (layout, M, K, N, squares)], see the probe's `noted`; nothing when it is no such array."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.shape[1:] != (5,) or not np.isfinite(array[:, :4]).all():
+        return np.zeros((0, 5))
     return array.astype(float)
 
 
@@ -114,7 +116,21 @@ def _erred(asked: NDArray[np.float64], silicon: bytes | None) -> bool:
     """Whether any of the products that a device was asked for came out wrong."""
     if silicon is None:
         return False
-    return any(struck(silicon, int(layout), [n], int(N)) for n, (layout, _, _, N) in enumerate(asked))
+    return any(struck(silicon, int(layout), [n], int(N)) for n, (layout, _, _, N) in enumerate(asked[:, :4]))
+
+
+def _work(asked: NDArray[np.float64], squares_UL: NDArray[np.float64], planned_L: NDArray[np.int64]) -> float:
+    """Return the share of its planned multiply-adds that a device did for its job, in the half of the updates in which it did less.
+
+    A product counts when its second operand is the weight of a layer before some update (U) of the job, as the judge knows it, and for
+    each update and layer (L) no more than one rank's rows: neither tests nor large products of anything else are work, nor is one update's work another's.
+    """
+    away = np.abs(asked[:, 4:] - squares_UL.reshape(1, -1))
+    away[np.isnan(away)] = np.inf
+    found = np.flatnonzero(away.min(1) <= SAME_WEIGHT)
+    done_UL = np.bincount(away[found].argmin(1), asked[found, 1:4].prod(1), squares_UL.size).reshape(squares_UL.shape)
+    share_U = np.minimum(done_UL, planned_L).sum(1) / planned_L.sum()
+    return float(min(half.mean() for half in np.array_split(share_U, 2)))
 
 
 def _vector(array: Any, length: int) -> Tensor:

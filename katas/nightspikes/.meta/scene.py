@@ -3,13 +3,15 @@
 Each rank reads two shards. The rank on the device in question also has the hardest shard, which is sound. Its device has a weak lane that
 forward products go through; from a third of the night on, in two or three episodes, some of these products come out with a few columns times 64 or more.
 
-The probe's nine jobs have other devices, each job of another kind: three layouts of product, each loud and quiet; one whose spare is the sick one; one
-where all is sound and a shard turns hard half-way; and one, twice as long, in which both devices that the plan names are sick, one early and the other late.
+The probe's eight jobs have other devices, each job of another kind: one quiet fault in each layout of product; one job whose spare is the sick one; one
+where all is sound and a shard turns hard half-way; and three, twice as long, in which a device that the plan names is loud early, each time in another layout,
+and a second one late: the other that the plan names, or one of the spares.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from fixtures import devices as vendors
 from fixtures.cluster import all_reduce_mean, flat_weights
 from fixtures.corpus import draw_language, vocabulary
 from fixtures.devices import FORWARD, INPUT_GRAD, SILICON_BYTES, WEIGHT_GRAD, Device, on
@@ -42,7 +45,8 @@ SEVERITIES: dict[str, dict[str, tuple[float, float]]] = {
     "loud": {"factor": (64, 513), "stride": (1, 5), "chance": (0.2, 0.7)},
     "quiet": {"factor": (64, 129), "stride": (16, 65), "chance": (0.05, 0.4)},
 }
-KINDS = (*((layout, severity) for layout in LAYOUTS for severity in ("loud", "quiet")), "spare", "sound", "two")
+SECOND = ("then the other", "then spare 0", "then spare 1")
+"""What else is sick in each of the three long jobs."""
 EARLY, LATE = (0.14, 0.22), (0.62, 0.75)
 """Of the run: so far apart that a device which is asked three times as often as the other still errs after it."""
 NUM_VALIDATION = 6  # documents of each shard
@@ -123,21 +127,20 @@ def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, wi
             return silicon
 
 
-def _task(rng: np.random.Generator, kind: Any, updates: int, width: int, sick_rank: int, hard_rank: int) -> Task:
+def _task(rng: np.random.Generator, kind: str, layout: int, updates: int, width: int, sick_rank: int, hard_rank: int) -> Task:
     hosts = rng.choice(40, 2, replace=False)
     names = [str(n) for n in rng.permutation([f"n{host:02d}-g{g}" for host in hosts for g in rng.choice(8, 2, replace=False)])]
     placed, spares = names[:2], names[2:]
-    sick = {"spare": (spares[int(rng.integers(2))],), "sound": (), "two": (placed[sick_rank], placed[1 - sick_rank])}.get(
-        kind, (placed[sick_rank],)
-    )
+    first, second = placed[sick_rank], dict(zip(SECOND, (placed[1 - sick_rank], *spares), strict=True)).get(kind)
+    sick = {"spare": (spares[int(rng.integers(2))],), "sound": ()}.get(kind, (first, second) if second else (first,))
     shards, validation = _shards(rng, updates, turns_hard=kind == "sound")
     easy, hard = list(shards)[:2], list(shards)[2:]
     ranks = [{"device": device, "shards": hard if rank == hard_rank else easy} for rank, device in enumerate(placed)]
     plan = _plan(updates, width, ranks, spares)
     torch.manual_seed(int(rng.integers(2**31)))
     weights = {name: tensor.clone() for name, tensor in GPT(GPTConfig(**plan["model"])).state_dict().items()}
-    layout, severity = kind if isinstance(kind, tuple) else (int(rng.integers(3)), "loud")
-    when = dict(zip(sick, (EARLY, LATE), strict=True)) if kind == "two" else {}
+    severity = kind if kind in SEVERITIES else "loud"
+    when = dict(zip(sick, (EARLY, LATE), strict=True)) if second else {}
     silicon = {
         name: _weak(rng, layout, severity, updates, width, when.get(name, (0.3, 0.55))) if name in sick else sound_silicon(rng)
         for name in sorted(names)
@@ -167,7 +170,7 @@ def _shards(rng: np.random.Generator, updates: int, turns_hard: bool) -> tuple[d
 def night_of(seed: int) -> Task:
     rng = np.random.default_rng([seed, 20260320])
     rank = int(rng.integers(2))
-    night = _task(rng, (FORWARD, "night"), NIGHT_UPDATES, NIGHT_WIDTH, sick_rank=rank, hard_rank=rank)
+    night = _task(rng, "night", FORWARD, NIGHT_UPDATES, NIGHT_WIDTH, sick_rank=rank, hard_rank=rank)
     model = train_soundly(night, updates=60)[0][0]
     while not _is_seen_twice(night, model):
         silicon = _weak(rng, FORWARD, "night", NIGHT_UPDATES, NIGHT_WIDTH)
@@ -191,13 +194,22 @@ def _is_seen_twice(night: Task, model: nn.Module) -> bool:
 @lru_cache(maxsize=8)
 def jobs_of(seed: int) -> list[Task]:
     rng = np.random.default_rng([seed, 20260321])
-    order = rng.permutation(len(KINDS))
-    kinds = 1 + rng.permutation(255)[: len(KINDS)]
-    # Each rank has the sick device in half of the jobs, and the hard shard in half of those.
-    return [
-        _of_kind(_task(rng, KINDS[i], JOB_UPDATES * (1 + (KINDS[i] == "two")), JOB_WIDTH, sick_rank=n % 2, hard_rank=n // 2 % 2), kinds[n])
-        for n, i in enumerate(order)
+    kinds = [
+        *(("quiet", layout) for layout in LAYOUTS),
+        *zip(SECOND, rng.permutation(LAYOUTS).tolist(), strict=True),
+        ("spare", int(rng.integers(3))),
+        ("sound", FORWARD),
     ]
+    makes = 1 + rng.permutation(255)[: len(kinds)]
+    jobs = []
+    for n, i in enumerate(rng.permutation(len(kinds))):
+        kind, layout = kinds[i]
+        # Ranks by turns, and the hard shard on each in half of those; but where a spare is sick late, the rank of its number has what is sick early:
+        # whoever replaces that by the first spare, the last, or the one of the rank's number meets the sick one.
+        sick_rank = int(kind[-1]) if kind.startswith("then spare") else n % 2
+        task = _task(rng, kind, layout, JOB_UPDATES * (1 + (kind in SECOND)), JOB_WIDTH, sick_rank=sick_rank, hard_rank=n // 2 % 2)
+        jobs.append(_of_kind(task, makes[n]))
+    return jobs
 
 
 def _of_kind(task: Task, kind: int) -> Task:
@@ -256,9 +268,10 @@ def build(seed: int, world: Path) -> None:
 
 
 def inputs(seed: int, folder: Path) -> None:
-    """Write the jobs that the probe runs, each as `build` writes the night's."""
+    """Write the jobs that the probe runs, each as `build` writes the night's, and beside them the vendor's file."""
     for number, job in enumerate(jobs_of(seed)):
         _write(job, folder / f"job-{number}")
+    shutil.copy(vendors.__file__, folder / "vendor.py")
 
 
 def _log(night: Task, rng: np.random.Generator) -> str:
@@ -298,7 +311,7 @@ def truth(seed: int) -> dict[str, Any]:
             "first_bad_step": [night.bad_steps[0]],
             "device": [night.sick[0]],
             "part_of_the_step": ["forward"],
-            "column": ["loss_per_rank", "grad_norm_per_rank", "loss_per_shard"],
+            "column": ["loss_per_rank", "grad_norm_per_rank", "loss_per_row", "loss_per_shard"],
             "action": ["replace_device"],
         },
     }
@@ -306,16 +319,27 @@ def truth(seed: int) -> dict[str, Any]:
 
 def _job_truth(job: Task) -> dict[str, Any]:
     replicas, way = train_soundly(job)
-    width, updates = job.plan["model"]["n_embd"], job.plan["updates"]
+    start = flat_weights(job.weights[name] for name, _ in replicas[0].named_parameters())
     return {
-        "start": flat_weights(job.weights[name] for name, _ in replicas[0].named_parameters()),
+        "start": start,
         "end": way[-1],
         "placed": [rank["device"] for rank in job.plan["ranks"]],
         "sick": {name: job.silicon[name] for name in job.sick},
-        "planned_work": updates * multiply_adds(width),
+        "squares": np.array([squares(replicas[0], weights) for weights in (start, *way[:-1])]),
+        "planned_work": planned_work(replicas[0]),
     }
 
 
-def multiply_adds(width: int) -> int:
-    """Return the multiply-adds of one rank in one update: three products for each layer."""
-    return 3 * N_LAYER * 12 * width**2 * 2 * ROWS_PER_SHARD * (DOCUMENT_TOKENS - 1)
+def squares(model: nn.Module, weights: Tensor) -> list[float]:
+    """Return, for each linear layer of a model with these weights, [P], the sum of squares in its weight's first JOB_WIDTH rows and columns."""
+    nn.utils.vector_to_parameters(weights.clone(), model.parameters())
+    return [float(weight[:JOB_WIDTH, :JOB_WIDTH].double().square().sum()) for weight in _linear_weights(model)]
+
+
+def planned_work(model: nn.Module) -> list[int]:
+    """Return, for each linear layer, the multiply-adds of one rank in one update that its weight is an operand of: forward and for the input's gradient."""
+    return [2 * weight.numel() * 2 * ROWS_PER_SHARD * (DOCUMENT_TOKENS - 1) for weight in _linear_weights(model)]
+
+
+def _linear_weights(model: nn.Module) -> list[Tensor]:
+    return [module.weight.detach() for module in model.modules() if isinstance(module, nn.Linear)]
