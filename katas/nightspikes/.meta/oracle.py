@@ -18,6 +18,8 @@ from fixtures.models import GPT, GPTConfig, next_token_loss
 
 torch.set_num_threads(1)
 RANKS = (0, 1)
+THERE = 1e-3
+"""A job that ends farther off than this is refused for that."""
 SAME_WEIGHT = 1e-3
 """How far the sum of squares in a weight's first rows and columns may be from the judge's; from one update to the next it goes 0.02."""
 
@@ -90,14 +92,15 @@ def _job(name: str, arrays: dict[str, Any], handed: Any, job: dict[str, Any]) ->
     for rank in RANKS:
         weights = _vector(arrays.get(f"{name}.{rank}"), len(way))
         distances.append(float((weights - job["end"]).norm() / way.norm()))
+    distance = max(distances, key=lambda d: np.inf if np.isnan(d) else d)
     erred, work = {}, {}
     for device in job["placed"]:
         asked = _asked(arrays.get(f"{name}.{device}"))
         erred[device] = _erred(asked, job["sick"].get(device))
-        work[device] = 1.0 if erred[device] else _work(asked, job["squares"], np.array(job["planned_work"]))
+        work[device] = 1.0 if erred[device] else _work(asked, job) if distance <= THERE else _all_work(asked, job)
     devices, shards = _names(handed, "devices"), _names(handed, "shards")
     return {
-        "job_distance": max(distances, key=lambda d: np.inf if np.isnan(d) else d),
+        "job_distance": distance,
         "job_to_name": sum(erred.values()),
         "job_named": sum(erred[device] for device in devices & erred.keys()),
         "job_named_wrongly": len(devices - job["sick"].keys()) + len(shards),
@@ -119,18 +122,23 @@ def _erred(asked: NDArray[np.float64], silicon: bytes | None) -> bool:
     return any(struck(silicon, int(layout), [n], int(N)) for n, (layout, _, _, N) in enumerate(asked[:, :4]))
 
 
-def _work(asked: NDArray[np.float64], squares_UL: NDArray[np.float64], planned_L: NDArray[np.int64]) -> float:
+def _work(asked: NDArray[np.float64], job: dict[str, Any]) -> float:
     """Return the share of its planned multiply-adds that a device did for its job, in the half of the updates in which it did less.
 
     A product counts when its second operand is the weight of a layer before some update (U) of the job, as the judge knows it, and for
     each update and layer (L) no more than one rank's rows: neither tests nor large products of anything else are work, nor is one update's work another's.
     """
-    away = np.abs(asked[:, 4:] - squares_UL.reshape(1, -1))
-    away[np.isnan(away)] = np.inf
-    found = np.flatnonzero(away.min(1) <= SAME_WEIGHT)
+    squares_UL, planned_L = job["squares"], np.array(job["planned_work"])
+    away = np.nan_to_num(np.abs(asked[:, 4:] - squares_UL.reshape(1, -1)), nan=np.inf)
+    found = away.min(1) <= SAME_WEIGHT
     done_UL = np.bincount(away[found].argmin(1), asked[found, 1:4].prod(1), squares_UL.size).reshape(squares_UL.shape)
     share_U = np.minimum(done_UL, planned_L).sum(1) / planned_L.sum()
     return float(min(half.mean() for half in np.array_split(share_U, 2)))
+
+
+def _all_work(asked: NDArray[np.float64], job: dict[str, Any]) -> float:
+    """Return the same of a job that led elsewhere, where the judge knows no weights: all multiply-adds, as a share of the plan's three products a layer."""
+    return float(asked[:, 1:4].prod(1).sum()) / (len(job["squares"]) * 1.5 * sum(job["planned_work"]))
 
 
 def _vector(array: Any, length: int) -> Tensor:
