@@ -63,7 +63,7 @@ def check_what_other_jobs_hold_back_is_right(recomputed, band):
 
 
 def check_the_planned_devices_do_their_work(recomputed, band):
-    """In the other jobs, what the plan names for a rank computes, unless it has to be held back."""
+    """In the other jobs, what the plan names for a rank computes with the job's own weights, unless it has to be held back."""
     work = np.array(recomputed["job_work"])
     # A quarter, in each half of the job, so that work may be passed around; those that run as planned do all of it.
     assert band("least_work", low=0.25).admits(work.min()), (
