@@ -117,7 +117,7 @@ def prove(bench: Bench) -> ProofResult:
 
 
 def _timed_again(bench: Bench, row: Row) -> Row:
-    """Return a row whose slow runs were run once more, by themselves, with the shorter time: others may have had the machine."""
+    """Return a row whose slow runs were run once more when the kata's others were done, with the shorter time: others may have had the machine."""
     return replace(row, executions=tuple(_shorter(bench, row, *run) for run in zip(row.variant.seeds, row.executions, strict=True)))
 
 
@@ -125,7 +125,7 @@ def _shorter(bench: Bench, row: Row, seed: int, execution: Execution) -> Executi
     limit = BUDGET_SHARE * bench.kata.toml.budget.notebook_s
     if execution.elapsed_s <= limit:
         return execution
-    again = cached_run(bench, row.variant.notebook, seed, "-timed")
+    again = bench.executor.submit(cached_run, bench, row.variant.notebook, seed, "-timed").result()
     if again.elapsed_s > limit:
         # Nor is this time for ever.
         shutil.rmtree(again.run_dir, ignore_errors=True)
