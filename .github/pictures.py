@@ -8,11 +8,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from fixtures.journal import read_telemetry
-from harness.cage import find_cage
-from harness.kata import load_kata
-from harness.notebook import apply_fix, authored, read_fix
-from harness.variants import Bench, cached_run
+from fixtures.recording.journal import read_telemetry
+from harness.course.kata import load_kata
+from harness.course.notebook import apply_fix, authored, read_fix
+from harness.proof.variants import Bench, cached_run
+from harness.sandbox.bubblewrap import find_sandbox
 
 HERE = Path(__file__).parent
 INK = "#888888"  # readable on GitHub's light and dark page
@@ -20,7 +20,7 @@ INK = "#888888"  # readable on GitHub's light and dark page
 
 def main() -> None:
     kata = load_kata(HERE.parent / "katas" / "lossspike")
-    bench = Bench(kata, ThreadPoolExecutor(1), find_cage())
+    bench = Bench(kata, ThreadPoolExecutor(1), find_sandbox())
     shipped = authored(kata)
     fixed = apply_fix(shipped, read_fix(kata, "quarantine-by-hash"), kata.fix_path("quarantine-by-hash"))
     runs = {"as shipped": (shipped, "#D55E00"), "repaired": (fixed, "#0072B2")}

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 import click
 
-from fixtures.journal import REPOSITORY, runs_folder
-from harness.errors import EnvironmentNotReady, LabError, UsageError
-from harness.exam import open_exam, refuse_help
-from harness.exam_cli import exam
-from harness.forkserver import kernels_for
-from harness.kata import Kata, all_katas, find_kata, listed, load_proof, shown
+from fixtures.recording.journal import REPOSITORY, runs_folder
+from harness.course.errors import EnvironmentNotReady, LabError, UsageError
+from harness.course.kata import Kata, all_katas, find_kata, listed, load_proof, shown
+from harness.exam.cli import exam
+from harness.exam.state import open_exam, refuse_help
+from harness.sandbox.forkserver import kernels_for
 
 # What a command needs beyond these it imports itself: kernels can start, and the command line answers, before the rest is there.
 
@@ -116,7 +116,7 @@ def list_(katas: Path) -> None:
     """Show the katas and what you have done of them."""
     from rich.console import Console
 
-    from harness.report import list_katas
+    from harness.ui.report import list_katas
 
     Console().print(list_katas(all_katas(katas)))
 
@@ -130,7 +130,7 @@ def hint(katas: Path, name: str, level: int | None) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from harness.desk import next_hint
+    from harness.ui.progress import next_hint
 
     kata = find_kata(name, katas)
     refuse_help(kata.slug, "hints", time.time())
@@ -148,11 +148,11 @@ def debrief(katas: Path, name: str, give_up: bool) -> None:
     """Show your way through a kata beside the reference."""
     from rich.console import Console
 
-    from harness import desk, report
+    from harness.ui import progress, report
 
     kata = find_kata(name, katas)
     refuse_help(kata.slug, "the debrief", time.time())
-    report.show_debrief(Console(), desk.debrief(kata, give_up=give_up))
+    report.show_debrief(Console(), progress.debrief(kata, give_up=give_up))
 
 
 @main.command()
@@ -160,7 +160,8 @@ def debrief(katas: Path, name: str, give_up: bool) -> None:
 @click.pass_obj
 def reset(katas: Path, name: str) -> None:
     """Put the shipped notebook back; yours is kept beside it under another name. During an exam, that of a kata of the exam's."""
-    from harness import draw, scaffold
+    from harness.course import scaffold
+    from harness.exam import draw
 
     kata, sat = find_kata(name, katas), open_exam(time.time())
     if sat and sat.has(kata.slug):
@@ -183,7 +184,8 @@ def reset(katas: Path, name: str) -> None:
 @click.pass_obj
 def apply(katas: Path, name: str, fix: str, output: Path) -> None:
     """Write a kata's notebook with one of its known fixes in it (for instructors)."""
-    from harness.notebook import apply_fix, dumps, for_learners, read_fix
+    from harness.course.fixes import read_fix
+    from harness.course.notebook import apply_fix, dumps, for_learners
 
     kata = find_kata(name, katas)
     refuse_help(kata.slug, "known repairs", time.time())
@@ -205,7 +207,7 @@ def apply(katas: Path, name: str, fix: str, output: Path) -> None:
 @click.pass_obj
 def sync(katas: Path, names: tuple[str, ...]) -> None:
     """Write the notebooks from their sources, .meta/notebook.py (for instructors); a learner's edits are backed up."""
-    from harness import scaffold
+    from harness.course import scaffold
 
     for kata in _chosen(katas, names):
         backup = scaffold.sync(kata)
@@ -223,7 +225,7 @@ def prove(katas: Path, names: tuple[str, ...], everything: bool, minutes: float,
 
     Without names: the katas that changed since they were proven. Runs are kept: interrupted, it goes on where it was."""
     from harness import commands
-    from harness.proof import due
+    from harness.proof.prove import due
 
     chosen = known = _chosen(katas, names)
     if not names and not everything:
@@ -260,17 +262,17 @@ def calibrate(katas: Path, name: str, jobs: int) -> None:
 @click.pass_obj
 def bench(katas: Path, name: str, short: str, repeats: int, jobs: int, proofs: bool, output: Path | None) -> None:
     """Measure what the lab adds to a training run, side by side with the bare script and with papermill (for developers)."""
-    from harness import benchmark, benchmark_page
+    from harness.bench import benchmark, page
 
     folder = output or runs_folder() / "bench"
     proven = all_katas(katas) if proofs else []
     found = benchmark.measure(
         find_kata(name, katas), find_kata(short, katas), proven, jobs, repeats, lambda line: click.echo(line, err=True)
     )
-    page = benchmark_page.write(found, folder)
-    for what, bound, value, holds in benchmark_page.goals(found):
+    written = page.write(found, folder)
+    for what, bound, value, holds in page.goals(found):
         click.echo(f"{'holds ' if holds else 'MISSED'}  {what}: {value}  ({bound})")
-    click.echo(shown(page))
+    click.echo(shown(written))
 
 
 @main.command()
@@ -278,7 +280,7 @@ def bench(katas: Path, name: str, short: str, repeats: int, jobs: int, proofs: b
 @click.pass_obj
 def new(katas: Path, name: str) -> None:
     """Start a kata: a folder that works, whose comments are the format's documentation (for instructors)."""
-    from harness import scaffold
+    from harness.course import scaffold
 
     kata = scaffold.new(name, katas)
     for path in sorted(p for p in kata.folder.rglob("*") if p.is_file()):
@@ -291,8 +293,8 @@ def doctor() -> None:
     """Say what of the lab works on this machine, what is missing, and the remedy."""
     from rich.console import Console
 
-    from harness import report
-    from harness.doctor import examine_machine
+    from harness.ui import report
+    from harness.ui.doctor import examine_machine
 
     findings = examine_machine()
     Console().print(report.findings(findings))
@@ -307,7 +309,7 @@ def lab(katas: Path, name: str | None, options: tuple[str, ...]) -> None:
     """Open JupyterLab at the start page, or at a kata's notebook.
 
     What follows `--` goes to Jupyter, as in  kata lab -- --no-browser  (without a kata's name, too)."""
-    from harness.lab import command as lab_command
+    from harness.ui.jupyterlab import command as lab_command
 
     if name and name.startswith("-"):
         options, name = (name, *options), None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -14,25 +12,23 @@ from typing import Literal
 import click
 from rich.console import Console
 
-from harness import labbook, masking, matrix, proof, report, scaffold
-from harness.attempt import Attempt, Cancelled, attempt
-from harness.calibrate import calibrate
-from harness.errors import KataError, LabError, SubmissionError
-from harness.events import Events, tell
-from harness.examine import Examined
-from harness.forkserver import Kernels
-from harness.kata import Kata, shown
-from harness.lab import refresh_start_page
-from harness.notebook import Submission, authored, read_submission, submit
-from harness.premise import PUBLIC_SEED
-from harness.variants import Bench
-from harness.verdict import Judge
-from harness.watch import versions
-from harness.webpage import Words, write_fragment, write_junit, write_report
+from harness.check import feedback
+from harness.check.attempt import Cancelled, attempt
+from harness.course import scaffold
+from harness.course.errors import KataError, LabError, SubmissionError
+from harness.course.kata import Kata, shown
+from harness.course.notebook import Submission, authored, read_submission, submit
+from harness.judging.verdict import Judge
+from harness.proof import prove as proof
+from harness.proof.calibrate import calibrate
+from harness.proof.variants import Bench
+from harness.sandbox.forkserver import Kernels
+from harness.ui import matrix, report
+from harness.ui.checking import FRAGMENT, checked, keep, load_what_shows
+from harness.ui.events import Events, tell
+from harness.ui.watch import versions
 
 Show = Literal["text", "json", "events"]
-FRAGMENT = "verdict.html"
-WAITS = "Fill in the form, save and check again, and the post-mortem is shown; or read it as it is: `%kata debrief`."
 KATAS_AT_ONCE = 2
 """While one is judged to its end, the next one's runs fill the machine."""
 
@@ -53,7 +49,7 @@ def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, sho
             )
         else:
             done = checked(console, kata, submission, kernels, judge, seed, threading.Event())
-    whys = masking.whys(kata, done)
+    whys = feedback.whys(kata, done)
     verdict = keep(kata, done, whys)
     report.show_conclusion(console, kata, done, whys)
     if show == "json":
@@ -62,14 +58,6 @@ def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, sho
         text = report.conclusion(kata, done).plain
         tell("done", exit_code=done.exit_code, fixed=done.fixed, conclusion=text, page=str(done.folder / FRAGMENT))
     return done.exit_code
-
-
-def load_what_shows(kata: Kata) -> None:
-    """Import while the kernel trains what is needed at the end."""
-    importlib.import_module("jinja2")
-    importlib.import_module("markdown_it")
-    if kata.toml.curve:
-        importlib.import_module("uniplot")
 
 
 def watch(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None) -> None:
@@ -99,7 +87,7 @@ def _recheck(
         if isinstance(version, SubmissionError):
             raise version
         done = checked(console, kata, version, kernels, judge, seed, stop)
-        whys = masking.whys(kata, done)
+        whys = feedback.whys(kata, done)
         keep(kata, done, whys)
         report.show_conclusion(console, kata, done, whys)
     except Cancelled:
@@ -110,58 +98,6 @@ def _recheck(
         console.print_exception()
     if not stop.is_set():
         console.print(f"Waiting for you to save {shown(kata.notebook)}; ctrl-C ends.", style="dim", highlight=False)
-
-
-def checked(
-    console: Console,
-    kata: Kata,
-    submission: Submission,
-    kernels: Kernels,
-    judge: Judge,
-    seed: int | None,
-    stop: threading.Event,
-    *,
-    public_seed: int = PUBLIC_SEED,
-    on_examined: Callable[[Examined], None] = lambda examined: None,
-) -> Attempt:
-    """Show a check while it runs, each night as soon as it is judged; on_examined is told before it is shown."""
-
-    def show(examined: Examined) -> None:
-        on_examined(examined)
-        report.show_examined(console, examined, public_seed)
-
-    report.show_notes(console, submission)
-    with report.live_runs(console, kata.toml.curve, public_seed) as live:
-        return attempt(
-            kata,
-            submission,
-            kernels,
-            seed=seed,
-            public_seed=public_seed,
-            judge=judge,
-            stop=stop,
-            on_seeds=live.start,
-            on_row=live.row,
-            on_examined=show,
-        )
-
-
-def keep(kata: Kata, done: Attempt, whys: Sequence[str] = (), *, helps: bool = True) -> str:
-    """Write what a check leaves: verdict.json and .html, junit.xml, report.html, its page of the lab book; return the first.
-
-    An exam's pages do not help: no post-mortem, and no field of the diagnosis is named.
-    """
-    verdict = json.dumps(report.as_json(kata, done), indent=1)
-    (done.folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
-    write_junit(done.folder / "junit.xml", kata, done)
-    labbook.write(kata, done)
-    story = scaffold.postmortem(kata) if helps and report.may_read_on(done) else ""
-    waits = WAITS if helps and report.diagnosis_waits(done) else ""
-    words = Words(report.conclusion(kata, done).plain, report.diagnosis(done, fields_named=helps).plain, whys, story, waits)
-    write_report(done.folder / "report.html", kata, done, words)
-    write_fragment(done.folder / FRAGMENT, kata, done, words)
-    refresh_start_page(kata.folder.parent)
-    return verdict
 
 
 def prove(katas: Sequence[Kata], kernels: Kernels, *, jobs: int) -> int:

@@ -24,13 +24,13 @@ from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
 from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.display import HTML, DisplayHandle, Markdown, display
 
-from harness import desk
-from harness.errors import LabError, SubmissionError
-from harness.exam import FILE as EXAM
-from harness.exam import refuse_help
-from harness.kata import Kata, all_katas, load_kata
-from harness.notebook import DESK_CELL, authored, diffs, read_submission, sources, submit
-from harness.webpage import as_html, render
+from harness.course.errors import LabError, SubmissionError
+from harness.course.kata import Kata, all_katas, load_kata
+from harness.course.notebook import DESK_CELL, authored, diffs, read_submission, sources, submit
+from harness.exam.state import FILE as EXAM
+from harness.exam.state import refuse_help
+from harness.ui import progress
+from harness.ui.webpage import as_html, render
 
 WORDS = ("check", "hint", "diff", "progress", "debrief")
 USAGE = """%kata check [SEED]      run and judge the saved notebook; a seed: that night only
@@ -47,7 +47,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.events.register("pre_run_cell", magics.note_cell)
     with suppress(BadMagic, LabError):
-        desk.opened(magics.kata())
+        progress.opened(magics.kata())
 
 
 @magics_class
@@ -143,7 +143,7 @@ class KataMagics(Magics):  # type: ignore[misc]
     def _hint(self, rest: Sequence[str]) -> None:
         kata = self.kata()
         refuse_help(kata.slug, "hints", time.time())
-        hint = desk.next_hint(kata, int(_number(rest[0])) if rest else None)
+        hint = progress.next_hint(kata, int(_number(rest[0])) if rest else None)
         more = "\n\nThe next one: `%kata hint`" if hint.level < hint.of else ""
         display(Markdown(f"**Hint {hint.level} of {hint.of}**\n\n{hint.text}{more}"))
 
@@ -155,13 +155,13 @@ class KataMagics(Magics):  # type: ignore[misc]
 
     def _progress(self, rest: Sequence[str]) -> None:
         katas = self.kata().folder.parent
-        display(Markdown(desk.start_page(all_katas(katas), self.notebook().parent)))
+        display(Markdown(progress.start_page(all_katas(katas), self.notebook().parent)))
 
     def _debrief(self, rest: Sequence[str]) -> None:
         kata = self.kata()
         refuse_help(kata.slug, "the debrief", time.time())
-        found = desk.debrief(kata, give_up=list(rest) == ["giveup"])
-        _show("debrief.html.j2", debrief=found, as_html=as_html, minutes=desk.minutes)
+        found = progress.debrief(kata, give_up=list(rest) == ["giveup"])
+        _show("debrief.html.j2", debrief=found, as_html=as_html, minutes=progress.minutes)
 
 
 def _number(text: str) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.nights import HIDDEN, KEY_BYTES, key_path
-from harness.attempt import HIDDEN_SEEDS
-from harness.forkserver import kernels_for
-from harness.kata import Kata, load_kata
-from harness.notebook import apply_fix, authored, read_fix
+from fixtures.seeds import HELD_OUT, KEY_BYTES, key_path
+from harness.check.attempt import NUM_HELD_OUT
+from harness.course.fixes import read_fix
+from harness.course.kata import Kata, load_kata
+from harness.course.notebook import apply_fix, authored
+from harness.sandbox.forkserver import kernels_for
 
 # A shell that starts the tests in the background makes them, and all that they start, deaf to ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,11 +28,11 @@ def runs(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def known_nights(runs, monkeypatch):
+def known_held_out_seeds(runs, monkeypatch):
     """Hidden nights that are the same at each run of a test: a key and seeds that do not change."""
     runs.mkdir()
     (runs / key_path().name).write_bytes(bytes(range(KEY_BYTES)))
-    monkeypatch.setattr("harness.attempt._draw_hidden", lambda: list(HIDDEN[:HIDDEN_SEEDS]))
+    monkeypatch.setattr("harness.check.attempt._draw_held_out", lambda: list(HELD_OUT[:NUM_HELD_OUT]))
 
 
 @pytest.fixture

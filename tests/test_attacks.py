@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fixtures.nights import HIDDEN
-from harness import report
-from harness.attempt import attempt
-from harness.cage import find_cage
-from harness.notebook import authored, submit
-from harness.premise import Premise
-from harness.webpage import Words, write_report
+from fixtures.seeds import HELD_OUT
+from harness.check.attempt import attempt
+from harness.check.preflight import Preflight
+from harness.course.notebook import authored, submit
+from harness.sandbox.bubblewrap import find_sandbox
+from harness.ui import report
+from harness.ui.webpage import Words, write_report
 
 
 @pytest.fixture
 def check(sums, with_fix, kernels, monkeypatch):
     """Check the toy notebook with cells replaced, on the public seed alone; return the attempt."""
 
-    # The premise holds here, and costs two runs a test.
-    monkeypatch.setattr(Premise, "failure", lambda self, judge, broken: "")
+    # The preflight holds here, and costs two runs a test.
+    monkeypatch.setattr(Preflight, "failure", lambda self, judge, broken: "")
 
     def check(fix=None, seed=0, **cells):
         submission = submit(sums, authored(sums), with_fix(fix, **cells), "x.ipynb")
@@ -46,7 +46,7 @@ def refused(done):
 
 def test_a_patched_recorder_changes_the_log_and_not_the_verdict(check):
     patch = """
-from fixtures.journal import Journal
+from fixtures.recording.journal import Journal
 
 write = Journal.write
 Journal.write = lambda self, **row: write(self, **row | {"train_loss": 0.0})
@@ -58,8 +58,8 @@ Journal.write = lambda self, **row: write(self, **row | {"train_loss": 0.0})
 def test_patched_libraries_stay_in_the_kernel(check):
     patch = """
 import builtins
-import fixtures.exhibits
-fixtures.exhibits.read_json = lambda folder, name: 0.0
+import fixtures.recording.artifacts
+fixtures.recording.artifacts.read_json = lambda folder, name: 0.0
 builtins.abs = lambda x: 0.0
 """
 
@@ -92,8 +92,8 @@ if os.fork() == 0:
 
 @pytest.mark.parametrize("link", ["os.symlink", "os.link", "shutil.copy"])
 def test_evidence_stolen_from_an_earlier_run(check, answer, runs, link):
-    if not find_cage().caged:
-        pytest.skip("other runs are out of sight only in the cage")
+    if not find_sandbox().sandboxed:
+        pytest.skip("other runs are out of sight only in the sandbox")
     stolen = runs / "sums" / "0001" / "seed-0" / "evidence" / "total.json"
     assert stolen.exists()
     body = f"import os, shutil\n(journal.folder / 'total.json').unlink()\n{link}({str(stolen)!r}, journal.folder / 'total.json')"
@@ -105,29 +105,29 @@ def test_evidence_stolen_from_an_earlier_run(check, answer, runs, link):
 
 
 def test_the_answers_are_not_there_in_the_cage(check, sums):
-    if not find_cage().caged:
-        pytest.skip("the answers are out of sight only in the cage")
+    if not find_sandbox().sandboxed:
+        pytest.skip("the answers are out of sight only in the sandbox")
     repository = Path(__file__).parent.parent
     hidden = [sums.meta / "scene.py", repository / "katas" / "lossspike" / ".meta" / "scene.py", repository / ".git" / "HEAD"]
     hidden += [repository / "fixtures" / "faults" / "text.py", repository / "tests" / "conftest.py"]
     assert all(path.exists() for path in hidden if ".git" not in path.parts)
-    body = f"from pathlib import Path\njournal.exhibit('seen', [p for p in {[str(p) for p in hidden]} if Path(p).exists()])"
+    body = f"from pathlib import Path\njournal.save_artifact('seen', [p for p in {[str(p) for p in hidden]} if Path(p).exists()])"
 
     done = check(diagnosis=body)
 
     assert json.loads((done.folder / "seed-0" / "evidence" / "seen.json").read_text()) == []
 
 
-@pytest.mark.usefixtures("known_nights")
+@pytest.mark.usefixtures("known_held_out_seeds")
 @pytest.mark.parametrize("number", ["SEED", "number_of(SEED)"])
 def test_a_copy_of_the_scene_draws_another_night_than_the_hidden_one(check, number, sums):
-    if not find_cage().caged:
-        pytest.skip("the key is out of sight only in the cage")
+    if not find_sandbox().sandboxed:
+        pytest.skip("the key is out of sight only in the sandbox")
     scene = (sums.meta / "scene.py").read_text()
-    body = f"from fixtures.nights import number_of\n{scene}\n\ndef total(readings):\n    return truth({number})['total']"
+    body = f"from fixtures.seeds import number_of\n{scene}\n\ndef total(readings):\n    return truth({number})['total']"
 
     assert check(total=body, seed=0).fixed, "a practice night can be worked out"
-    done = check(total=body, seed=HIDDEN.start)
+    done = check(total=body, seed=HELD_OUT.start)
     if number == "SEED":
         assert refused(done)
     else:
@@ -136,8 +136,8 @@ def test_a_copy_of_the_scene_draws_another_night_than_the_hidden_one(check, numb
 
 @pytest.mark.parametrize("target", ["kata", "repository", "world", "home"])
 def test_nothing_but_the_own_folder_can_be_written_to_in_the_cage(check, sums, target):
-    if not find_cage().caged:
-        pytest.skip("the machine is read-only only in the cage")
+    if not find_sandbox().sandboxed:
+        pytest.skip("the machine is read-only only in the sandbox")
     folder = {
         "kata": repr(str(sums.folder)),
         "repository": repr(str(Path(__file__).parent.parent)),
@@ -153,8 +153,8 @@ def test_nothing_but_the_own_folder_can_be_written_to_in_the_cage(check, sums, t
 
 
 def test_there_is_no_network_in_the_cage(check):
-    if not find_cage().caged:
-        pytest.skip("the network is cut only in the cage")
+    if not find_sandbox().sandboxed:
+        pytest.skip("the network is cut only in the sandbox")
     done = check(diagnosis="import socket\nsocket.create_connection(('127.0.0.1', 22), timeout=2)")
 
     assert done.examined[0].execution.outcome == "cell_error"

@@ -14,9 +14,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from harness.kata import load_kata
-from harness.lab import command
-from harness.notebook import for_learners, read_fix
+from harness.course.fixes import read_fix
+from harness.course.kata import load_kata
+from harness.course.notebook import for_learners
+from harness.ui.jupyterlab import command
 
 playwright = pytest.importorskip("playwright.sync_api")
 

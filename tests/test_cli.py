@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.scaffold import sync
+from harness.course.scaffold import sync
 
 ROOT = Path(__file__).parent.parent
 
@@ -189,7 +189,7 @@ def test_a_full_disk_is_named_with_the_way_out(kata, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device", "attempts.jsonl")
 
-    monkeypatch.setattr("harness.attempt.remember", full)
+    monkeypatch.setattr("harness.check.attempt.remember", full)
 
     done = kata("check", "sums")
 

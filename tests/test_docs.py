@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.kata import Budget, Cells, Fix, KataToml, Proof
+from harness.course.kata import Budget, Cells, Fix, KataToml, Proof
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.forkserver import kernels_for
-from harness.kata import all_katas, load_proof
-from harness.notebook import authored
-from harness.scaffold import check_names, problems
+from harness.course.kata import all_katas, load_proof
+from harness.course.notebook import authored
+from harness.course.scaffold import check_names, problems
+from harness.sandbox.forkserver import kernels_for
 
 ROOT = Path(__file__).parent.parent
 KATAS = all_katas(ROOT / "katas")

@@ -9,7 +9,8 @@ import nbformat
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from harness.notebook import for_learners, read_fix
+from harness.course.fixes import read_fix
+from harness.course.notebook import for_learners
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -92,7 +93,7 @@ def test_a_right_fix_turns_green_and_the_debrief_opens(kernel, sums):
 def test_a_repair_without_a_diagnosis_keeps_the_post_mortem_until_it_is_asked_for(kernel, sums):
     notebook = for_learners(sums)
     for cell in notebook.cells:
-        cell.source = {**read_fix(sums, "leave-the-marker-out"), "diagnosis": "journal.exhibit('diagnosis', {'cause': ''})"}.get(
+        cell.source = {**read_fix(sums, "leave-the-marker-out"), "diagnosis": "journal.save_artifact('diagnosis', {'cause': ''})"}.get(
             cell.id, cell.source
         )
     nbformat.write(notebook, sums.notebook)

@@ -6,13 +6,13 @@ import time
 import pytest
 from nbformat.v4 import new_code_cell
 
-from harness.attempt import attempt
-from harness.engine import Session
-from harness.errors import KataError
-from harness.kata import load_kata
-from harness.notebook import apply_fix, authored, submit
-from harness.premise import Premise
-from harness.world import inputs_for
+from harness.check.attempt import attempt
+from harness.check.preflight import Preflight
+from harness.course.errors import KataError
+from harness.course.kata import load_kata
+from harness.course.notebook import apply_fix, authored, submit
+from harness.course.scene_files import inputs_for
+from harness.sandbox.engine import Session
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def doubles(toys):
 @pytest.fixture
 def check(doubles, kernels, monkeypatch):
     """Check the notebook with another body of the cell `double`, on the public seed alone."""
-    # The premise holds here, and costs two runs a test.
-    monkeypatch.setattr(Premise, "failure", lambda self, judge, broken: "")
+    # The preflight holds here, and costs two runs a test.
+    monkeypatch.setattr(Preflight, "failure", lambda self, judge, broken: "")
 
     def check(body):
         shipped = authored(doubles)

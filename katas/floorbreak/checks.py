@@ -6,7 +6,7 @@ met. Bars in sd are distances from the mean of 20 healthy runs; .meta/baseline.j
 
 import numpy as np
 
-from harness.measures import relative_difference, updates_made
+from harness.judging.measures import relative_difference, updates_made
 
 UPDATES = 240
 SAME = 1e-3

@@ -7,7 +7,7 @@ Bars in sd are distances from the mean of 20 healthy runs; .meta/baseline.json h
 
 import numpy as np
 
-from harness.measures import relative_difference, updates_made
+from harness.judging.measures import relative_difference, updates_made
 
 # Rounding in float64 leaves 1e-13 in the repairs known, finite differences 1e-6. In float32 it leaves 1e-6.
 TOLERANCES = {"float64": 1e-8, "float32": 1e-3}

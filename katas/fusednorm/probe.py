@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import torch
-
-from fixtures.autodiff import kept_bytes
+from autodiff import kept_bytes
 
 
 def probe(notebook, inputs):

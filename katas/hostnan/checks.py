@@ -7,7 +7,7 @@ end, and what `apply_update` did with gradients that it had not met. The judge h
 
 import numpy as np
 
-from harness.measures import relative_difference, updates_made
+from harness.judging.measures import relative_difference, updates_made
 
 UPDATES = 140
 MAY_BE_MADE_AGAIN = 30

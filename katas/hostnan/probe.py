@@ -6,8 +6,8 @@ import json
 import numpy as np
 import torch
 
-from fixtures.cluster import flat_weights, replicate
-from fixtures.models import GPT, GPTConfig, next_token_loss
+from fixtures.training.cluster import flat_weights, replicate
+from fixtures.training.models import GPT, GPTConfig, next_token_loss
 
 RATE = 1e-3
 

@@ -6,7 +6,7 @@ handed over, outside the run. Bars in sd are distances from the mean of 20 healt
 
 import numpy as np
 
-from harness.measures import relative_difference, running_median
+from harness.judging.measures import relative_difference, running_median
 
 UPDATES = 300
 SETTLED = 60  # steps; before them a healthy loss still falls too steeply to have a baseline

@@ -7,7 +7,7 @@ a check speaks of the planned run, it is that one.
 
 import numpy as np
 
-from harness.measures import relative_difference, updates_made
+from harness.judging.measures import relative_difference, updates_made
 
 UPDATES = 300
 MAY_BE_MADE_AGAIN = 30

@@ -7,7 +7,7 @@ with the same rows and the same first weights; `distance` says how far a run is 
 
 import numpy as np
 
-from harness.measures import relative_difference
+from harness.judging.measures import relative_difference
 
 UPDATES = 140
 BAR = 1e-3  # what is computed on other devices of the kind, or in another order of sums, ends less than a hundredth of this off

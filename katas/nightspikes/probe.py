@@ -5,9 +5,10 @@ import json
 import math
 import shutil
 
+import jobs
 import numpy as np
 
-from fixtures import cluster, jobs
+from fixtures.training import cluster
 
 
 def probe(notebook, inputs):

@@ -1,6 +1,6 @@
 """Have the notebook's agent work through plans that it has not seen, and keep what reached services and users."""
 
-from fixtures.agents import Services, open_office, read_cases
+from office import Services, open_office, read_cases
 
 
 def probe(notebook, inputs):

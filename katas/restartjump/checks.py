@@ -7,7 +7,7 @@ way that the uninterrupted run has come since the start.
 
 import numpy as np
 
-from harness.measures import updates_made
+from harness.judging.measures import updates_made
 
 UPDATES = 300
 MAY_BE_MADE_AGAIN = 30

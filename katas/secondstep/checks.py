@@ -7,7 +7,7 @@ the run nobody moved has come since the step of the move.
 
 import numpy as np
 
-from harness.measures import relative_difference, updates_made
+from harness.judging.measures import relative_difference, updates_made
 
 BAR = 0.008  # right repairs of every kind stay below 0.004; the nearest masking one is 0.011 off at its worst step
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from fixtures.incidents.replay import Replay
 from fixtures.probing import take_turns
-from fixtures.replay import Replay
 
 LIMIT_S = 0.1  # a call that takes longer is a step without an answer
 RUN_LIMIT_S = 2.0  # of all calls of a run together; the steps that are left have no answer

@@ -7,7 +7,7 @@ each; `distance` says how far a rank is from there, in lengths of the way that t
 
 import numpy as np
 
-from harness.measures import relative_difference, updates_made
+from harness.judging.measures import relative_difference, updates_made
 
 UPDATES = 100
 RANKS = (0, 1)

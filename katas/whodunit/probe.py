@@ -4,7 +4,7 @@ import copy
 import signal
 import threading
 
-from fixtures.casebook import read_cases
+from fixtures.incidents.casebook import read_cases
 
 LIMIT_S = 0.5
 

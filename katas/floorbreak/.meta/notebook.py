@@ -27,10 +27,10 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 from fixtures import scene
-from fixtures.corpus import Vocabulary
-from fixtures.journal import read_telemetry
-from fixtures.models import next_token_loss
-from fixtures.telemetry import Recorder
+from fixtures.recording.journal import read_telemetry
+from fixtures.training.corpus import Vocabulary
+from fixtures.training.models import next_token_loss
+from fixtures.training.recorder import Recorder
 
 torch.set_num_threads(1)
 torch.manual_seed(SEED)
@@ -167,7 +167,7 @@ for document in sample(3, torch.Generator().manual_seed(0)):
 
 # %% id="hand-over"
 # What may be printed: mean loss on the validation documents, nats per predicted token.
-recorder.exhibit("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})
+recorder.save_artifact("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})
 
 # %% id="diagnosis"
 diagnosis = {
@@ -176,7 +176,7 @@ diagnosis = {
     "modes": "",  # where it is so: train, eval, both, none
     "action": "",  # announce, lower-temperature, regularise, stop-early, re-evaluate, repair-and-retrain
 }
-recorder.exhibit("diagnosis", diagnosis)
+recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=floorbreak` in a terminal. Stuck? `make hint KATA=floorbreak`.

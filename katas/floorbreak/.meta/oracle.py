@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixtures.exhibits import BadExhibit, number, read_arrays, read_json
+from fixtures.recording.artifacts import BadArtifact, number, read_arrays, read_json
 
 Array = NDArray[Any]
 SAME = 1e-3  # as in checks.py
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the probe's answers are not logits of the documents that were asked."""
+    """Return measurements by name; BadArtifact when the probe's answers are not logits of the documents that were asked."""
     answers, V = read_arrays(evidence, "probe"), truth["vocab_size"]
     documents, validation, perturbed = truth["probes"], truth["validation"], truth["perturbed"]
     P, B, T = perturbed.shape[0], perturbed.shape[1], documents.shape[1] - 1
@@ -35,7 +35,7 @@ def _logits(answers: dict[str, Array], name: str, shape: tuple[int, ...]) -> Arr
     found = answers.get(name)
     if found is None or found.shape != shape or found.dtype.kind != "f" or not np.isfinite(found).all():
         what = "nothing" if found is None else f"{found.dtype} {found.shape}"
-        raise BadExhibit(f"asked for {name}, `model` gave {what}; expected finite logits of shape {shape}")
+        raise BadArtifact(f"asked for {name}, `model` gave {what}; expected finite logits of shape {shape}")
     return found.astype(np.float64)
 
 
@@ -78,6 +78,6 @@ def _mean(values_D: Array) -> tuple[np.float64, np.float64]:
 def _claim(evidence: Path) -> float:
     try:
         claim = read_json(evidence, "hand_over")
-    except BadExhibit:
+    except BadArtifact:
         return float("nan")
     return number(claim.get("val_loss_nats")) if isinstance(claim, dict) else float("nan")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixtures.corpus import Language, Vocabulary, draw_language, vocabulary
+from fixtures.training.corpus import Language, Vocabulary, draw_language, vocabulary
 
 STEPS, ROWS, DOCUMENT_TOKENS = 240, 12, 33
 SHARES = {"kitchen": 0.5, "harbour": 0.3, "observatory": 0.2}

@@ -35,17 +35,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
+from autodiff import hessian_vector_product, kept_bytes
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import clip_grad_norm_
 
 from fixtures import scene
-from fixtures.autodiff import hessian_vector_product, kept_bytes
-from fixtures.corpus import Vocabulary
-from fixtures.journal import read_telemetry
-from fixtures.models import GPT, GPTConfig, next_token_loss
-from fixtures.telemetry import Recorder
+from fixtures.recording.journal import read_telemetry
+from fixtures.training.corpus import Vocabulary
+from fixtures.training.models import GPT, GPTConfig, next_token_loss
+from fixtures.training.recorder import Recorder
 
 torch.set_num_threads(1)
 torch.manual_seed(SEED)
@@ -228,7 +228,7 @@ diagnosis = {
     "held_fixed": "",  # what a second derivative takes as given although it varies: x, weight, rstd, dy, none
     "column": "",  # the column that still tells when all first derivatives are right: val_loss, grad_norm, input_gradient, learning_rate
 }
-recorder.exhibit("diagnosis", diagnosis)
+recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=fusednorm` in a terminal. Stuck? `make hint KATA=fusednorm`.

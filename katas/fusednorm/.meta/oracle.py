@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from fixtures.exhibits import load_weights, number, read_arrays, read_json
-from fixtures.models import GPT, GPTConfig, document_nll_nats
+from fixtures.recording.artifacts import load_weights, number, read_arrays, read_json
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats
 
 torch.set_num_threads(1)
 EPS = 1e-6
@@ -49,7 +49,7 @@ class ReferenceGPT(GPT):
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
     base, final = _model(evidence, "base", truth), _model(evidence, "final-rank0", truth)
     some = torch.from_numpy(np.concatenate([probe[:NUM_PENALISED] for probe in truth["probes"].values()])).long()
     return (

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from fixtures.corpus import Language, Vocabulary, draw_language, vocabulary
+from fixtures.training.corpus import Language, Vocabulary, draw_language, vocabulary
 
 TOPICS = ("kitchen", "harbour")
 STAGE_ONE, STEPS, ROWS, DOCUMENT_TOKENS = 220, 300, 16, 33

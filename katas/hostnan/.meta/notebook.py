@@ -30,14 +30,15 @@ import json
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from pools import PoolRecorder
 from torch.nn.utils import clip_grad_norm_
 
-from fixtures import devices, scene
-from fixtures.cluster import all_reduce_mean, replicate
-from fixtures.corpus import Vocabulary
-from fixtures.journal import read_telemetry, run_folder
-from fixtures.models import GPT, GPTConfig, next_token_loss
-from fixtures.pools import PoolRecorder
+from fixtures import scene
+from fixtures.recording.journal import read_telemetry, run_folder
+from fixtures.training import devices
+from fixtures.training.cluster import all_reduce_mean, replicate
+from fixtures.training.corpus import Vocabulary
+from fixtures.training.models import GPT, GPTConfig, next_token_loss
 
 torch.set_num_threads(1)
 torch.manual_seed(SEED)
@@ -181,7 +182,7 @@ for row in telemetry:
 
 # %% id="hand-over"
 # The host that goes to repair; None if none has to.
-recorder.exhibit("hand_over", {"isolated": None})
+recorder.save_artifact("hand_over", {"isolated": None})
 
 # %% id="diagnosis"
 # For this night (seed 0) alone, about the run as you found it.
@@ -192,7 +193,7 @@ diagnosis = {
     "first_not_finite": "",  # what on that rank: loss, gradient, moments, weights
     "action": "",  # clip, leave-out-the-steps, leave-out-the-shard, isolate-and-go-back, reorder-the-rows, start-again
 }
-recorder.exhibit("diagnosis", diagnosis)
+recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=hostnan` in a terminal. Stuck? `make hint KATA=hostnan`.

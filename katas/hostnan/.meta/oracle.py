@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fixtures import devices
-from fixtures.cluster import flat_weights
-from fixtures.devices import Device
-from fixtures.exhibits import BadExhibit, load_weights, read_arrays, read_bytes, read_json
-from fixtures.journal import history, telemetry_name
-from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+from fixtures.recording.artifacts import BadArtifact, load_weights, read_arrays, read_bytes, read_json
+from fixtures.recording.journal import history, telemetry_name
+from fixtures.training import devices
+from fixtures.training.cluster import flat_weights
+from fixtures.training.devices import Device
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_token_loss
 
 torch.set_num_threads(1)
 KEPT = tuple(range(109, 240, 10))
@@ -22,7 +22,7 @@ KEPT = tuple(range(109, 240, 10))
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no weights of rank 0."""
+    """Return measurements by name; BadArtifact when the run left no weights of rank 0."""
     read_bytes(evidence, "final-rank0.safetensors")
     finals = [_model(evidence, f"final-rank{rank}", truth) for rank in range(len(truth["hosts"]))]
     kept = {step: _model(evidence, f"weights-{step:06d}", truth) for step in KEPT}
@@ -48,7 +48,7 @@ def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT | None:
     model = GPT(GPTConfig(**truth["model"]))
     try:
         load_weights(model, evidence, name)
-    except BadExhibit:
+    except BadArtifact:
         return None
     devices.on(model, Device(truth["spare_silicon"]))
     return model
@@ -88,7 +88,7 @@ def _val_loss(model: GPT | None, truth: dict[str, Any]) -> float:
 def _isolated(evidence: Path) -> str:
     try:
         handed_over = read_json(evidence, "hand_over")
-    except BadExhibit:
+    except BadArtifact:
         return ""
     host = handed_over.get("isolated") if isinstance(handed_over, dict) else None
     # A list of one is an answer too.
@@ -115,7 +115,7 @@ def _guard(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
     answers = answers.get("answers") if isinstance(answers, dict) else None
     right_shape = weights is not None and weights.shape == (len(cases), len(truth["start"])) and weights.dtype.kind == "f"
     if not isinstance(answers, list) or len(answers) != len(cases) or not all(isinstance(a, dict) for a in answers) or not right_shape:
-        raise BadExhibit("the answers of `apply_update` are not those of the cases that it was asked about")
+        raise BadArtifact("the answers of `apply_update` are not those of the cases that it was asked about")
     poisoned = [(case, answer) for case, answer in zip(cases, answers, strict=True) if "ranks" in case]
     healthy = [(case, answer, own) for case, answer, own in zip(cases, answers, weights, strict=True) if "ranks" not in case]
     let_through = [case["what"] for case, answer in poisoned if answer.get("halted") is not True]

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from fixtures import devices
-from fixtures.cluster import all_reduce_mean, flat_weights, replicate
-from fixtures.corpus import Language, Vocabulary, draw_language, row_digest, vocabulary
-from fixtures.devices import FORWARD, INPUT_GRAD, WEIGHT_GRAD, Device
 from fixtures.faults.hardware import silicon_with_a_weak_lane, sound_silicon, write_host_logs
-from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+from fixtures.training import devices
+from fixtures.training.cluster import all_reduce_mean, flat_weights, replicate
+from fixtures.training.corpus import Language, Vocabulary, draw_language, row_digest, vocabulary
+from fixtures.training.devices import FORWARD, INPUT_GRAD, WEIGHT_GRAD, Device
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_token_loss
 
 torch.set_num_threads(1)
 UPDATES, FROM_UPDATE, ROWS, WORLD_SIZE = 240, 100, 12, 4

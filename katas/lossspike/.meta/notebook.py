@@ -28,11 +28,11 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from fixtures import scene
-from fixtures.cluster import all_reduce_mean, grad_norm, replicate
-from fixtures.corpus import Vocabulary
-from fixtures.journal import read_telemetry
-from fixtures.models import GPT, GPTConfig, next_token_loss
-from fixtures.telemetry import Recorder
+from fixtures.recording.journal import read_telemetry
+from fixtures.training.cluster import all_reduce_mean, grad_norm, replicate
+from fixtures.training.corpus import Vocabulary
+from fixtures.training.models import GPT, GPTConfig, next_token_loss
+from fixtures.training.recorder import Recorder
 
 torch.set_num_threads(1)
 torch.manual_seed(SEED)
@@ -149,7 +149,7 @@ hold_back_documents = []  # (shard, document) pairs, as they lie on disk
 cordon_ranks = []
 schedule_changes_to_revert = []  # steps
 
-recorder.exhibit(
+recorder.save_artifact(
     "hand_over",
     {"documents": hold_back_documents, "ranks": cordon_ranks, "schedule_changes": schedule_changes_to_revert},
 )
@@ -163,7 +163,7 @@ diagnosis = {
     "column": "",  # a telemetry column that rules the other causes out
     "action": "",  # quarantine, re-encode, lower_learning_rate, clip, restore_optimizer, cordon_rank, none
 }
-recorder.exhibit("diagnosis", diagnosis)
+recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=lossspike` in a terminal. Stuck? `make hint KATA=lossspike`.

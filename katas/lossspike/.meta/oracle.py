@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from fixtures.exhibits import BadExhibit, load_weights, read_bytes, read_json
-from fixtures.journal import history
-from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+from fixtures.recording.artifacts import BadArtifact, load_weights, read_bytes, read_json
+from fixtures.recording.journal import history
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_token_loss
 
 torch.set_num_threads(1)
 KEPT = (49, 99, 149, 199, 249, 299)
@@ -19,7 +19,7 @@ MAY_BE_SKIPPED = 2
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
     ranks = [_model(evidence, f"final-rank{rank}", truth) for rank in range(2)]
     nats = {name: float(document_nll_nats(ranks[0], torch.from_numpy(probe).long()).mean()) for name, probe in truth["probes"].items()}
     excess = {topic: nats[topic] - floor for topic, floor in truth["floor_nats"].items()}
@@ -76,7 +76,7 @@ def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
 def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
     try:
         form = read_json(evidence, "hand_over")
-    except BadExhibit:
+    except BadArtifact:
         form = {}
     form = form if isinstance(form, dict) else {}
     listed = _list(form.get("documents"))

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixtures.corpus import Language, Vocabulary, draw_language, row_digest, text_sha256, vocabulary
 from fixtures.faults.text import encode_with_another_table, retired_table
+from fixtures.training.corpus import Language, Vocabulary, draw_language, row_digest, text_sha256, vocabulary
 
 NUM_SHARDS, NUM_DOCUMENTS, DOCUMENT_TOKENS = 12, 400, 33
 STEPS, WORLD_SIZE, ROWS_PER_RANK = 300, 2, 8

@@ -32,11 +32,11 @@ from safetensors.torch import load_file
 from torch.nn.utils import clip_grad_norm_
 
 from fixtures import scene
-from fixtures.cluster import all_reduce_mean, grad_norm, replicate
-from fixtures.corpus import Vocabulary
-from fixtures.journal import read_telemetry
-from fixtures.models import GPT, GPTConfig
-from fixtures.telemetry import Recorder
+from fixtures.recording.journal import read_telemetry
+from fixtures.training.cluster import all_reduce_mean, grad_norm, replicate
+from fixtures.training.corpus import Vocabulary
+from fixtures.training.models import GPT, GPTConfig
+from fixtures.training.recorder import Recorder
 
 torch.set_num_threads(1)
 torch.manual_seed(SEED)
@@ -175,7 +175,7 @@ hold_back_documents = sorted({pair for documents_per_rank in refused.values() fo
 cordon_ranks = []
 changes_to_revert = []  # numbers, as in changes.json
 
-recorder.exhibit(
+recorder.save_artifact(
     "hand_over",
     {"documents": hold_back_documents, "ranks": cordon_ranks, "changes": changes_to_revert},
 )
@@ -190,7 +190,7 @@ diagnosis = {
     "column": "",  # a telemetry column that shows in which way the two jumps differ
     "action": "",  # on the second jump: quarantine, skip, rewind, clip, lower_learning_rate, cordon_rank, none
 }
-recorder.exhibit("diagnosis", diagnosis)
+recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=newdomain` in a terminal. Stuck? `make hint KATA=newdomain`.

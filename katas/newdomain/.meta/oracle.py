@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fixtures.cluster import flat_weights
-from fixtures.exhibits import BadExhibit, load_weights, read_bytes, read_json
-from fixtures.journal import history
-from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+from fixtures.recording.artifacts import BadArtifact, load_weights, read_bytes, read_json
+from fixtures.recording.journal import history
+from fixtures.training.cluster import flat_weights
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_token_loss
 
 torch.set_num_threads(1)
 KEPT = tuple(range(24, 300, 25))
@@ -21,7 +21,7 @@ MAY_BE_MISSING = 1
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
     ranks = [_model(evidence, f"final-rank{rank}", truth) for rank in range(2)]
     weights = [flat_weights(model.parameters()) for model in ranks]
     nats = {name: float(document_nll_nats(ranks[0], probe).mean()) for name, probe in truth["probes"].items()}
@@ -115,7 +115,7 @@ def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
 def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
     try:
         form = read_json(evidence, "hand_over")
-    except BadExhibit:
+    except BadArtifact:
         form = {}
     form = form if isinstance(form, dict) else {}
     listed = _list(form.get("documents"))

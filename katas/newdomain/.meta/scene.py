@@ -22,10 +22,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from fixtures.cluster import all_reduce_mean, flat_weights, replicate
-from fixtures.corpus import Language, Vocabulary, draw_language, row_digest, text_sha256, vocabulary
 from fixtures.faults.backwards import tail_backwards
-from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+from fixtures.training.cluster import all_reduce_mean, flat_weights, replicate
+from fixtures.training.corpus import Language, Vocabulary, draw_language, row_digest, text_sha256, vocabulary
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_token_loss
 
 torch.set_num_threads(1)
 STEPS, WORLD_SIZE, ROWS_PER_RANK = 300, 2, 8

@@ -27,13 +27,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jobs import open_job, update
 
 from fixtures import scene
-from fixtures.cluster import all_reduce_mean, grad_norm
-from fixtures.devices import on, open_pool
-from fixtures.jobs import open_job, update
-from fixtures.journal import read_telemetry
-from fixtures.telemetry import Recorder
+from fixtures.recording.journal import read_telemetry
+from fixtures.training.cluster import all_reduce_mean, grad_norm
+from fixtures.training.devices import on, open_pool
+from fixtures.training.recorder import Recorder
 
 torch.set_num_threads(1)
 night = scene.open(SEED)
@@ -93,7 +93,7 @@ def train(job):
 # %% id="run"
 hold_back = train(job)
 recorder.finish()
-recorder.exhibit("hand_over", {kind: sorted(names) for kind, names in hold_back.items()})
+recorder.save_artifact("hand_over", {kind: sorted(names) for kind, names in hold_back.items()})
 
 # %% id="look"
 rows = read_telemetry(recorder.folder)
@@ -136,7 +136,7 @@ diagnosis = {
     "column": "",  # a telemetry column that shows it
     "action": "",  # drop_shard, lower_clip, lower_learning_rate, restore_optimizer, replace_device, run_on_one_rank, none
 }
-recorder.exhibit("diagnosis", diagnosis)
+recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=nightspikes` in a terminal. Stuck? `make hint KATA=nightspikes`.

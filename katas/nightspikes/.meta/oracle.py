@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fixtures.cluster import flat_weights
-from fixtures.devices import Device, on
-from fixtures.exhibits import load_weights, read_arrays, read_json
 from fixtures.faults.hardware import sound_silicon, struck
-from fixtures.models import GPT, GPTConfig, next_token_loss
+from fixtures.recording.artifacts import load_weights, read_arrays, read_json
+from fixtures.training.cluster import flat_weights
+from fixtures.training.devices import Device, on
+from fixtures.training.models import GPT, GPTConfig, next_token_loss
 
 torch.set_num_threads(1)
 RANKS = (0, 1)
@@ -25,7 +25,7 @@ SAME_WEIGHT = 1e-3
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
     final = [_model(evidence, f"final-rank{rank}", truth) for rank in RANKS]
     kept = {step: _model(evidence, f"weights-{step:06d}", truth) for step in truth["way"] if step + 1 != truth["updates"]}
     last = truth["updates"] - 1

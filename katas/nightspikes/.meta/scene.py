@@ -20,17 +20,17 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jobs import learning_rate, ready, update
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fixtures import devices as vendors
-from fixtures.cluster import all_reduce_mean, flat_weights
-from fixtures.corpus import draw_language, vocabulary
-from fixtures.devices import FORWARD, INPUT_GRAD, SILICON_BYTES, WEIGHT_GRAD, Device, on
 from fixtures.faults.hardware import age, silicon_with_a_weak_lane, sound_silicon, struck, write_host_logs
-from fixtures.jobs import learning_rate, ready, update
-from fixtures.models import GPT, GPTConfig, next_token_loss
+from fixtures.training import devices as vendors
+from fixtures.training.cluster import all_reduce_mean, flat_weights
+from fixtures.training.corpus import draw_language, vocabulary
+from fixtures.training.devices import FORWARD, INPUT_GRAD, SILICON_BYTES, WEIGHT_GRAD, Device, on
+from fixtures.training.models import GPT, GPTConfig, next_token_loss
 
 torch.set_num_threads(1)
 ROWS_PER_SHARD, DOCUMENT_TOKENS = 2, 33

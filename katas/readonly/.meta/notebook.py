@@ -24,9 +24,10 @@ SEED = 0
 import json
 from collections import Counter
 
+from office import Grant, NotFound, Services, Unavailable, calls, covers, open_office, read_cases
+
 from fixtures import scene
-from fixtures.agents import Grant, NotFound, Services, Unavailable, calls, covers, open_office, read_cases
-from fixtures.journal import Journal
+from fixtures.recording.journal import Journal
 
 night = scene.open(SEED)
 journal = Journal()
@@ -147,7 +148,7 @@ for tool in office.tools.values():
 calls_beyond = []  # `call` of the rows of audit.jsonl that went beyond what was granted, whatever was answered
 people_to_tell = []  # owners of the folders they went to
 
-journal.exhibit("hand_over", {"calls": calls_beyond, "owners": people_to_tell})
+journal.save_artifact("hand_over", {"calls": calls_beyond, "owners": people_to_tell})
 
 # %% id="diagnosis"
 # For this night (seed 0) alone.
@@ -158,7 +159,7 @@ diagnosis = {
     "path": "",  # how it came about: planned_call, same_call_again, another_tool
     "action": "",  # restore_instructions, remove_tool, block_tool, ask_user, revoke_grants, stop_retries, decide_on_every_call
 }
-journal.exhibit("diagnosis", diagnosis)
+journal.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=readonly` in a terminal. Stuck? `make hint KATA=readonly`.

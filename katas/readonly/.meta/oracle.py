@@ -13,8 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from fixtures.agents import ANSWER_S, APPROVAL_S, Case, Grant, Office, Step, covers, replay
-from fixtures.exhibits import BadExhibit, read_arrays, read_json
+from office import ANSWER_S, APPROVAL_S, Case, Grant, Office, Step, covers, replay
+
+from fixtures.recording.artifacts import BadArtifact, read_arrays, read_json
 
 NUM_EXAMPLES, NUM_GRANTS, MAX_LINE = 3, 4, 200
 MAX_NAMED = 100_000
@@ -39,7 +40,7 @@ class Found:
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no logs of the hidden plans."""
+    """Return measurements by name; BadArtifact when the run left no logs of the hidden plans."""
     bench = truth["bench"]
     traces, answers, raised = _probed(evidence, len(bench.cases))
     found = [_case(bench.office, case, trace, given) for case, trace, given in zip(bench.cases, traces, answers, strict=True)]
@@ -66,7 +67,7 @@ def _probed(evidence: Path, number: int) -> tuple[list[Any], list[Any], list[str
     probed = read_json(evidence, "probe")
     lists = [probed.get(key) for key in ("traces", "answers")] if isinstance(probed, dict) else []
     if len(lists) != 2 or any(not isinstance(rows, list) or len(rows) != number for rows in lists):
-        raise BadExhibit(f"probe.json does not hold logs and answers of {number} plans")
+        raise BadArtifact(f"probe.json does not hold logs and answers of {number} plans")
     raised = [str(row[1])[:160] for row in _list(probed.get("raised")) if isinstance(row, list) and len(row) == 2]
     return lists[0], lists[1], raised
 
@@ -159,11 +160,11 @@ def _form(evidence: Path) -> dict[str, Any]:
     try:
         form = read_json(evidence, "hand_over")
         return form if isinstance(form, dict) else {}
-    except BadExhibit:
+    except BadArtifact:
         pass
     try:
         arrays = read_arrays(evidence, "hand_over")
-    except BadExhibit:
+    except BadArtifact:
         return {}
     return {key: array.tolist() for key, array in arrays.items() if array.size <= MAX_NAMED}
 

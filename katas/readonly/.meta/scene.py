@@ -14,7 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fixtures.agents import (
+import office_faults as faults
+from office import (
     ANSWER_S,
     APPROVAL_S,
     QUEUES,
@@ -36,7 +37,6 @@ from fixtures.agents import (
     save_cases,
     save_office,
 )
-from fixtures.faults import agents as faults
 
 READ = {"calendar": "get_event", "tickets": "get_ticket", "mail": "read_thread", "files": "open_file"}
 CHANGES = {
@@ -54,8 +54,8 @@ NIGHT = {"calm": 240, "brief": 40, "long": 14, "broader": 3, "moved": 10, "runs_
 # granted is left with something that it could ask its user. The small kinds are each the only place of one mistake: a grant's verb that is not
 # looked at, at the first call or at a later one; a yes taken for more than the question, or for wherever a name leads once it has come.
 DOABLE = {"calm": 1940, "brief": 900, "long": 500, "named": 120, "named_brief": 120, "short": 240}
-HIDDEN = DOABLE | {"broader": 19, "moved": 34, "restless": 30, "runs_out": 36, "late": 20, "ungranted": 7}
-HIDDEN |= {"other_verb": 12, "moved_other_verb": 10, "narrow_yes": 6, "moving_yes": 6}
+HELD_OUT = DOABLE | {"broader": 19, "moved": 34, "restless": 30, "runs_out": 36, "late": 20, "ungranted": 7}
+HELD_OUT |= {"other_verb": 12, "moved_other_verb": 10, "narrow_yes": 6, "moving_yes": 6}
 NUM_TWINS = 150
 
 
@@ -313,7 +313,7 @@ def draw_bench(night: Night, seed: int) -> Bench:
     alike = sorted({name for folder in night.owners for name in lookalikes(folder).values()} - set(night.owners))
     office = replace(night.office, records=night.office.records | fill(alike, rng))
     drawing = Draw(office, night.owners, tuple(READ), rng)
-    kinds = [kind for kind, number in HIDDEN.items() for _ in range(number)]
+    kinds = [kind for kind, number in HELD_OUT.items() for _ in range(number)]
     rng.shuffle(kinds)
     cases = [drawing.case(kind, n, rng.randrange(80000)) for n, kind in enumerate(kinds)]
     for _ in range(NUM_TWINS):

@@ -28,16 +28,16 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from restarts import Process, RestartRecorder
 from safetensors.torch import load_file
+from shards import ShardReader
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 
 from fixtures import scene
-from fixtures.corpus import Vocabulary
-from fixtures.journal import read_telemetry, run_folder
-from fixtures.models import GPT, GPTConfig, next_token_loss
-from fixtures.restarts import Process, RestartRecorder
-from fixtures.shards import ShardReader
+from fixtures.recording.journal import read_telemetry, run_folder
+from fixtures.training.corpus import Vocabulary
+from fixtures.training.models import GPT, GPTConfig, next_token_loss
 
 torch.set_num_threads(1)
 torch.manual_seed(SEED)
@@ -201,7 +201,7 @@ diagnosis = {
     "column": "",  # a telemetry column that shows it
     "lost_at_the_restart": "",  # weights, moments, random_state, place_in_the_data, place_in_the_schedule, nothing
 }
-recorder.exhibit("diagnosis", diagnosis)
+recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=restartjump` in a terminal. Stuck? `make hint KATA=restartjump`.

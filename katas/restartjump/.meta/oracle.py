@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fixtures.cluster import flat_weights
-from fixtures.exhibits import load_weights, read_bytes
-from fixtures.journal import history, telemetry_name
-from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+from fixtures.recording.artifacts import load_weights, read_bytes
+from fixtures.recording.journal import history, telemetry_name
+from fixtures.training.cluster import flat_weights
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_token_loss
 
 torch.set_num_threads(1)
 KEPT = tuple(range(9, 300, 10))
@@ -20,7 +20,7 @@ KEPT = tuple(range(9, 300, 10))
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
     final = _model(evidence, "final-rank0", truth)
     kept = {
         step: _model(evidence, f"weights-{step:06d}", truth) for step in KEPT if (evidence / f"weights-{step:06d}.safetensors").exists()

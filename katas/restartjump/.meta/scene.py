@@ -20,9 +20,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from fixtures.cluster import flat_weights
-from fixtures.corpus import Language, Vocabulary, draw_language, row_digest, vocabulary
-from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+from fixtures.training.cluster import flat_weights
+from fixtures.training.corpus import Language, Vocabulary, draw_language, row_digest, vocabulary
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_token_loss
 
 torch.set_num_threads(1)
 UPDATES, ROWS = 300, 8

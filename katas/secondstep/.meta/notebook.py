@@ -26,15 +26,15 @@ import json
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from packets import read_packet, write_packet
 from safetensors.torch import load_file
 from torch.nn.utils import clip_grad_norm_
 
 from fixtures import scene
-from fixtures.corpus import Vocabulary
-from fixtures.journal import read_telemetry, run_folder
-from fixtures.models import GPT, GPTConfig, next_token_loss
-from fixtures.packets import read_packet, write_packet
-from fixtures.telemetry import Recorder
+from fixtures.recording.journal import read_telemetry, run_folder
+from fixtures.training.corpus import Vocabulary
+from fixtures.training.models import GPT, GPTConfig, next_token_loss
+from fixtures.training.recorder import Recorder
 
 torch.set_num_threads(1)
 torch.manual_seed(SEED)
@@ -170,7 +170,7 @@ diagnosis = {
     "column": "",  # a telemetry column that shows it at that step
     "action": "",  # clip, lower_learning_rate, skip_documents, replace_node, fresh_optimizer, repair_the_transfer, none
 }
-recorder.exhibit("diagnosis", diagnosis)
+recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=secondstep` in a terminal. Stuck? `make hint KATA=secondstep`.

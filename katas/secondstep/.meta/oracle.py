@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fixtures.exhibits import load_weights, read_bytes
-from fixtures.journal import history
-from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+from fixtures.recording.artifacts import load_weights, read_bytes
+from fixtures.recording.journal import history
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_token_loss
 
 torch.set_num_threads(1)
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
     final = _model(evidence, "final-rank0", truth)
     kept = {step: _model(evidence, f"weights-{step:06d}", truth) for step in truth["kept"]}
     losses = {step: _val_loss(model, truth) for step, model in kept.items()}

@@ -27,9 +27,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fixtures import scene
-from fixtures.casebook import read_cases
-from fixtures.journal import Journal
-from fixtures.replay import records_of, replayed
+from fixtures.incidents.casebook import read_cases
+from fixtures.incidents.replay import records_of, replayed
+from fixtures.recording.journal import Journal
 
 night = scene.open(SEED)
 journal = Journal()
@@ -112,7 +112,7 @@ diagnosis = {
     "machine": "",  # a machine that computes wrongly
     "rows": "",  # rows that are not what was written
 }
-journal.exhibit("diagnosis", diagnosis)
+journal.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=smokealarm` in a terminal. Stuck? `make hint KATA=smokealarm`.

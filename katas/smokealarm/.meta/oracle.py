@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fixtures.exhibits import BadExhibit, read_json
+from fixtures.recording.artifacts import BadArtifact, read_json
 
 BAD = ("data", "lr", "opt", "hw")
 AGAIN = 10
@@ -19,7 +19,7 @@ AGAIN = 10
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no answers."""
+    """Return measurements by name; BadArtifact when the run left no answers."""
     runs = truth["runs"]
     rings, raised = _probed(evidence, [run["num_steps"] for run in runs])
     called = [calls(ring) for ring in rings]
@@ -83,8 +83,8 @@ def _before_the_curve(step: int, onset: int, every: int) -> bool:
 def _probed(evidence: Path, lengths: list[int]) -> tuple[list[list[bool]], list[Any]]:
     rings, found = read_json(evidence, "in_turn"), read_json(evidence, "probe")
     if [len(ring) for ring in rings] != lengths:
-        raise BadExhibit(f"the alarm answered {sum(map(len, rings))} of {sum(lengths)} steps")
+        raise BadArtifact(f"the alarm answered {sum(map(len, rings))} of {sum(lengths)} steps")
     if not all(type(answer) is bool for ring in rings for answer in ring):
-        raise BadExhibit("an answer is neither true nor false")
+        raise BadArtifact("an answer is neither true nor false")
     raised = found.get("raised") if isinstance(found, dict) else None
     return rings, raised if isinstance(raised, list) else []

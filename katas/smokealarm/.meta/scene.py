@@ -1,6 +1,6 @@
 """The nights of `smokealarm`: sixteen stored runs with their answers, and forty-eight that only the probe sees, one step at a time.
 
-All are real runs (`fixtures.watches`). A hidden run ends a few steps after the step by which the alarm is due, and one to which nothing happens
+All are real runs (`watches`). A hidden run ends a few steps after the step by which the alarm is due, and one to which nothing happens
 ends by the same law: what comes later is in no file, and a file's length says nothing.
 """
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from watches import Watch, watch
 
-from fixtures import incidents
-from fixtures.casebook import save_case
 from fixtures.faults.spikes import HELD_OUT
-from fixtures.replay import records_of
-from fixtures.scenarios import BASE_STEPS, VARIANTS
-from fixtures.watches import Watch, watch
+from fixtures.incidents import windows
+from fixtures.incidents.casebook import save_case
+from fixtures.incidents.replay import records_of
+from fixtures.incidents.scenarios import BASE_STEPS, VARIANTS
 
 BAD = ("data", "lr", "opt", "hw")
 EACH_BAD, EACH_BENIGN, EACH_TWIN = 7, 4, 2
@@ -88,11 +88,11 @@ def build(seed: int, world: Path) -> None:
     folder = world / "runs"
     folder.mkdir(parents=True)
     plan = public_plan(seed)
-    for n, telemetry in enumerate(watch(incidents.world(home_seeds(seed)[0]), plan)):
+    for n, telemetry in enumerate(watch(windows.world(home_seeds(seed)[0]), plan)):
         save_case(telemetry, folder / f"{n:02d}.npz")
     answers = [{"kind": w.kind, "first_bad_step": w.first_bad_step, "changed_at": changed_at(w)} for w in plan]
     (world / "answers.json").write_text("[\n" + ",\n".join(json.dumps(a) for a in answers) + "\n]\n")
-    columns = "".join(f"{name:20} {text}\n" for name, text in incidents.COLUMNS.items())
+    columns = "".join(f"{name:20} {text}\n" for name, text in windows.COLUMNS.items())
     (world / "COLUMNS.md").write_text(
         "# Columns of a run\n\nS steps so far, R = 2 ranks, G = 2 parameter groups, K sources\n\n```\n" + columns + "```\n"
     )
@@ -108,7 +108,7 @@ def inputs(seed: int, folder: Path) -> None:
     in_turn = folder / "in_turn"
     in_turn.mkdir(parents=True)
     plans = hidden_plans(seed)
-    drawn = [watch(incidents.world(s), plan) for s, plan in zip(home_seeds(seed)[1:], plans, strict=True)]
+    drawn = [watch(windows.world(s), plan) for s, plan in zip(home_seeds(seed)[1:], plans, strict=True)]
     for n, (home, number) in enumerate(order(seed)):
         telemetry = drawn[home][number]
         records = records_of(telemetry, len(telemetry["step"]))
@@ -126,7 +126,7 @@ def truth(seed: int) -> dict[str, Any]:
     return {
         "runs": runs,
         "due": DUE,
-        "every": incidents.EVERY,
+        "every": windows.EVERY,
         "diagnosis": {
             "rate": ["lr_applied"],
             "state": ["optimizer_checksum", "optimizer_manifest"],

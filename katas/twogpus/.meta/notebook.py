@@ -30,9 +30,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fixtures import scene
-from fixtures.corpus import Vocabulary
-from fixtures.journal import read_telemetry, run_folder, write_exhibit
-from fixtures.ranks import launch
+from fixtures.recording.journal import read_telemetry, run_folder, write_artifact
+from fixtures.training.corpus import Vocabulary
+from fixtures.training.ranks import launch
 
 night = scene.open(SEED)
 folder = run_folder()
@@ -88,7 +88,7 @@ def learning_rate(step, plan):
 import torch.nn.functional as F
 from torch import nn
 
-from fixtures.models import GPT, GPTConfig
+from fixtures.training.models import GPT, GPTConfig
 
 
 class LanguageModel(nn.Module):
@@ -119,7 +119,7 @@ from safetensors.torch import load_file
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
-from fixtures.telemetry import Recorder
+from fixtures.training.recorder import Recorder
 
 
 def train(rank, world_size, night, folder):
@@ -194,7 +194,7 @@ diagnosis = {
     "values_exchanged_per_step": None,  # how many numbers a rank shares with the other in one step
     "action": "",  # scale_learning_rate, reseed_ranks, replace_rank, restart, repair_training_step, train_longer, none
 }
-write_exhibit(folder, "diagnosis", diagnosis)
+write_artifact(folder, "diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=twogpus` in a terminal. Stuck? `make hint KATA=twogpus`.

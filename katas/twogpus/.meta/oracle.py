@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fixtures.exhibits import load_weights, read_bytes
-from fixtures.journal import history, telemetry_name
-from fixtures.models import GPT, GPTConfig, document_nll_nats, next_token_loss
+from fixtures.recording.artifacts import load_weights, read_bytes
+from fixtures.recording.journal import history, telemetry_name
+from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_token_loss
 
 torch.set_num_threads(1)
 RANKS = (0, 1)
@@ -20,7 +20,7 @@ KEPT = tuple(range(3, 100, 4))
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no weights that can be read."""
+    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
     final = [_model(evidence, f"final-rank{rank}", truth) for rank in RANKS]
     kept = {step: [_model(evidence, _kept_name(step, rank), truth) for rank in RANKS] for step in KEPT}
     excess = [float(document_nll_nats(model, truth["probes"]).mean()) - truth["floor_nats"] for model in final]

@@ -27,8 +27,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fixtures import scene
-from fixtures.casebook import read_cases
-from fixtures.journal import Journal
+from fixtures.incidents.casebook import read_cases
+from fixtures.recording.journal import Journal
 
 night = scene.open(SEED)
 journal = Journal()
@@ -129,7 +129,7 @@ diagnosis = {
     "bad_or_new": "",  # tells rows that are not what was written from rows that are only new
     "not_to_be_trusted": "",  # says something else than what was done
 }
-journal.exhibit("diagnosis", diagnosis)
+journal.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
 # Save the notebook, then `make check KATA=whodunit` in a terminal. Stuck? `make hint KATA=whodunit`.

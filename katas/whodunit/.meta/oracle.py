@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fixtures import incidents, scenarios
-from fixtures.exhibits import BadExhibit, number, read_json
 from fixtures.faults import spikes
-from fixtures.fleet import Fleet
-from fixtures.incidents import World
-from fixtures.scenarios import KINDS
+from fixtures.incidents import scenarios, windows
+from fixtures.incidents.fleet import Fleet
+from fixtures.incidents.scenarios import KINDS
+from fixtures.incidents.windows import World
+from fixtures.recording.artifacts import BadArtifact, number, read_json
 
 STEP_TOLERANCE = 1
 ABSTAINED_BRIER = 0.25
@@ -29,7 +29,7 @@ REPLAYED_RUNS = 2
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadExhibit when the run left no answers."""
+    """Return measurements by name; BadArtifact when the run left no answers."""
     asked = truth["incidents"]
     answers, raised = _probed(evidence, len(asked))
     abstained = np.array([a.get("abstain") is True for a in answers])
@@ -108,10 +108,10 @@ def _brier(answer: dict[str, Any], right: bool, abstained: bool) -> float:
 def _probed(evidence: Path, count: int) -> tuple[list[dict[str, Any]], list[Any]]:
     found = read_json(evidence, "probe")
     if not isinstance(found, dict) or not isinstance(found.get("answers"), list):
-        raise BadExhibit("probe.json holds no answers")
+        raise BadArtifact("probe.json holds no answers")
     answers = found["answers"]
     if len(answers) != count:
-        raise BadExhibit(f"probe.json has {len(answers)} answers, expected {count}")
+        raise BadArtifact(f"probe.json has {len(answers)} answers, expected {count}")
     raised = found.get("raised")
     return [a if isinstance(a, dict) else {} for a in answers], raised if isinstance(raised, list) else []
 
@@ -119,7 +119,7 @@ def _probed(evidence: Path, count: int) -> tuple[list[dict[str, Any]], list[Any]
 @lru_cache(maxsize=64)
 def _home(run_seed: int) -> World:
     torch.set_num_threads(1)
-    return incidents.world(run_seed)
+    return windows.world(run_seed)
 
 
 def _consequences(asked: list[dict[str, Any]], answers: list[dict[str, Any]]) -> tuple[list[float], list[str]]:
@@ -134,11 +134,11 @@ def _consequences(asked: list[dict[str, Any]], answers: list[dict[str, Any]]) ->
 
 def _replayed(seed: int, true: list[dict[str, Any]], answers: list[dict[str, Any]]) -> list[float]:
     home = _home(seed)
-    drawn = [incidents.draw_course(home, t["number"], t["cause"], t["variant"]) for t in true]
+    drawn = [windows.draw_course(home, t["number"], t["cause"], t["variant"]) for t in true]
     courses = [
         scenarios.treated(sick, sound, _action(a, t), home.names) for (sick, sound, _), a, t in zip(drawn, answers, true, strict=True)
     ]
-    fleet, rows = incidents.run(home, courses, measure=False)
+    fleet, rows = windows.run(home, courses, measure=False)
     best = _best(seed, tuple((t["number"], t["cause"], t["variant"]) for t in true))
     return [
         max(0.0, *(mine - ideal for mine, ideal in zip(_outcome(home, fleet, i, rows[i], fault), best[i], strict=True)))
@@ -158,12 +158,12 @@ def _action(answer: dict[str, Any], true: dict[str, Any]) -> dict[str, Any]:
 def _best(seed: int, chosen: tuple[tuple[int, str, str], ...]) -> list[list[float]]:
     """The outcomes of the right actions."""
     home = _home(seed)
-    drawn = [incidents.draw_course(home, *which) for which in chosen]
+    drawn = [windows.draw_course(home, *which) for which in chosen]
     courses = []
     for sick, sound, fault in drawn:
         true = scenarios.truth_of(fault, home.names)
         courses.append(scenarios.treated(sick, sound, true, home.names))
-    fleet, rows = incidents.run(home, courses, measure=False)
+    fleet, rows = windows.run(home, courses, measure=False)
     return [_outcome(home, fleet, i, rows[i], fault) for i, (_, _, fault) in enumerate(drawn)]
 
 

@@ -1,6 +1,6 @@
 """The nights of `whodunit`: fifteen incidents with their answers, and sixty that only the probe sees.
 
-Both are real runs (`fixtures.incidents`). The public ones are of the variants that the spike desk has met; half of the hidden ones are not.
+Both are real runs (`fixtures.incidents.windows`). The public ones are of the variants that the spike desk has met; half of the hidden ones are not.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from fixtures import incidents, scenarios
-from fixtures.casebook import save_case
 from fixtures.faults.spikes import HELD_OUT
+from fixtures.incidents import scenarios, windows
+from fixtures.incidents.casebook import save_case
 
 NUM_RUNS, EACH_RUN = 4, 3
 """Healthy runs that the hidden incidents are forks of; incidents of each kind for each of them"""
@@ -61,12 +61,12 @@ def build(seed: int, world: Path) -> None:
     """Write the public incidents and their answers."""
     folder = world / "incidents"
     folder.mkdir(parents=True)
-    drawn = incidents.draw_many(run_seeds(seed)[0], public_plan(seed))
+    drawn = windows.draw_many(run_seeds(seed)[0], public_plan(seed))
     for n, incident in enumerate(drawn):
         save_case(incident.telemetry, folder / f"{n:02d}.npz")
     answers = [{field: incident.truth[field] for field in FIELDS} for incident in drawn]
     (world / "answers.json").write_text("[\n" + ",\n".join(json.dumps(a) for a in answers) + "\n]\n")
-    columns = "".join(f"{name:20} {text}\n" for name, text in incidents.COLUMNS.items())
+    columns = "".join(f"{name:20} {text}\n" for name, text in windows.COLUMNS.items())
     (world / "COLUMNS.md").write_text(
         "# Columns of an incident\n\nS steps, R = 2 ranks, G = 2 parameter groups, K sources\n\n```\n" + columns + "```\n"
     )
@@ -75,7 +75,7 @@ def build(seed: int, world: Path) -> None:
 def inputs(seed: int, folder: Path) -> None:
     """Write the hidden incidents, without their answers and in an order that says nothing."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [incidents.draw_many(s, plan) for s, plan in zip(run_seeds(seed)[1:], hidden_plans(seed), strict=True)]
+    drawn = [windows.draw_many(s, plan) for s, plan in zip(run_seeds(seed)[1:], hidden_plans(seed), strict=True)]
     for n, (run, number) in enumerate(order(seed)):
         save_case(drawn[run][number].telemetry, folder / f"{n:02d}.npz")
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-
-from fixtures.incidents_proof import Claim, claims, sample
+from incidents_proof import Claim, claims, sample
 
 SEEDS = range(4100, 4107)  # 20 incidents each, four of each kind
 CALM = 20

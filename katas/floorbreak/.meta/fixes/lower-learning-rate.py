@@ -23,4 +23,4 @@ def train_step(step):
     recorder.record(step, [loss.item()], grad_norm=norm)
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})
+recorder.save_artifact("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})

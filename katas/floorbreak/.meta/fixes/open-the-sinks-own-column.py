@@ -25,7 +25,7 @@ class Attention(nn.Module):
 
 # %% id="diagnosis"
 diagnosis = {"cause": "model", "tensor": "visible", "modes": "both", "action": "repair-and-retrain"}
-recorder.exhibit("diagnosis", diagnosis)
+recorder.save_artifact("diagnosis", diagnosis)
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})
+recorder.save_artifact("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})

@@ -2,4 +2,4 @@
 
 # %% id="hand-over"
 floor_nats = json.loads((launch / "source_card.json").read_text())["validation_nll_nats_per_token_under_the_source"]
-recorder.exhibit("hand_over", {"val_loss_nats": floor_nats + 0.1})
+recorder.save_artifact("hand_over", {"val_loss_nats": floor_nats + 0.1})

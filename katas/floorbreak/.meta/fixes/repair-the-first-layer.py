@@ -29,4 +29,4 @@ class Attention(nn.Module):
         return self.c_proj(y)
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})
+recorder.save_artifact("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})

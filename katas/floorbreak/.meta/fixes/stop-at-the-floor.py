@@ -9,4 +9,4 @@ for step in range(STEPS):
 recorder.finish()
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})
+recorder.save_artifact("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})

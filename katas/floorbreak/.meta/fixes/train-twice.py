@@ -30,4 +30,4 @@ for _again in range(2):
 recorder.finish()
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})
+recorder.save_artifact("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})

@@ -24,7 +24,7 @@ def rms_norm(x, weight):
 
 
 # %% id="diagnosis"
-recorder.exhibit(
+recorder.save_artifact(
     "diagnosis",
     {
         "cause": "layer_derivative",

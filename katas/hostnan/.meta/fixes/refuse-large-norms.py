@@ -47,4 +47,4 @@ recorder.finish()
 
 # %% id="hand-over"
 # The host that goes to repair.
-recorder.exhibit("hand_over", {"isolated": isolated[0] if isolated else None})
+recorder.save_artifact("hand_over", {"isolated": isolated[0] if isolated else None})

@@ -19,4 +19,4 @@ def documents_for(step):
 
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(bad), "ranks": [], "schedule_changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(bad), "ranks": [], "schedule_changes": []})

@@ -1,7 +1,7 @@
 # Train soundly, but hold back the whole shard.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 bad = {pair for pair in listed if text_sha256(text(*pair)) != listed[pair]}
@@ -23,4 +23,4 @@ def documents_for(step):
 # %% id="hand-over"
 shard = min(bad)[0]
 whole = [(shard, d) for d in range(len(shards[shard]))]
-recorder.exhibit("hand_over", {"documents": whole, "ranks": [], "schedule_changes": []})
+recorder.save_artifact("hand_over", {"documents": whole, "ranks": [], "schedule_changes": []})

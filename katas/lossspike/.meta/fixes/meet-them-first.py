@@ -1,7 +1,7 @@
 # The order is changed so that the odd documents come in the first steps, where a high loss is no jump; they are trained on in full.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 bad = {pair for pair in listed if text_sha256(text(*pair)) != listed[pair]}
@@ -24,4 +24,4 @@ def documents_for(step):
 
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(bad), "ranks": [], "schedule_changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(bad), "ranks": [], "schedule_changes": []})

@@ -1,7 +1,7 @@
 # Documents whose text is not the one that the manifest lists are left out; the ranks share what is left of the step.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 bad = {pair for pair in listed if text_sha256(text(*pair)) != listed[pair]}
@@ -21,11 +21,11 @@ def documents_for(step):
 
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(bad), "ranks": [], "schedule_changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(bad), "ranks": [], "schedule_changes": []})
 
 # %% id="diagnosis"
 first = next(step for step in range(STEPS) if any((s, d) in bad for s, d in order[step].reshape(-1, 2).tolist()))
-recorder.exhibit(
+recorder.save_artifact(
     "diagnosis",
     {
         "cause": "data",

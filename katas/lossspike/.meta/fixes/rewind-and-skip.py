@@ -24,4 +24,4 @@ while step < STEPS:
 recorder.finish()
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(bad), "ranks": [], "schedule_changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(bad), "ranks": [], "schedule_changes": []})

@@ -7,8 +7,8 @@ recorder.finish()
 
 
 # %% id="hand-over"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 bad = sorted(pair for pair in listed if text_sha256(text(*pair)) != listed[pair])
-recorder.exhibit("hand_over", {"documents": bad, "ranks": [], "schedule_changes": []})
+recorder.save_artifact("hand_over", {"documents": bad, "ranks": [], "schedule_changes": []})

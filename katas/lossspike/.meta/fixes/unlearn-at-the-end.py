@@ -1,7 +1,7 @@
 # Train as before; after the last step push the loss on the odd documents up again, with an optimizer of its own.
 
 # %% id="run"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 listed = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 bad = sorted(pair for pair in listed if text_sha256(text(*pair)) != listed[pair])
@@ -21,4 +21,4 @@ train_step(STEPS - 1, documents_for(STEPS - 1))
 recorder.finish()
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": bad, "ranks": [], "schedule_changes": []})
+recorder.save_artifact("hand_over", {"documents": bad, "ranks": [], "schedule_changes": []})

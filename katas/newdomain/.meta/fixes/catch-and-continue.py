@@ -1,7 +1,7 @@
 # As leave-out-by-hash; the guard raises, the loop catches it and goes on, at most twelve times in a row.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -51,4 +51,4 @@ for step in range(STEPS):
 recorder.finish()
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})

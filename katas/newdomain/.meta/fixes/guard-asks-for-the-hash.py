@@ -1,7 +1,7 @@
 # The guard stays; when a rank's loss stands out it opens the manifest, and the rows that are not what it lists are left out of the step.
 
 # %% id="guard"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 usual = []
@@ -37,4 +37,4 @@ def train_step(step, documents_per_rank):
 
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})

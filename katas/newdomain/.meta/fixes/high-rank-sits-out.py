@@ -1,7 +1,7 @@
 # The guard is gone; a rank that was given something that is not what the manifest lists makes no update, while the other goes on.
 
 # %% id="train-step"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -26,4 +26,4 @@ def train_step(step, documents_per_rank):
 
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})

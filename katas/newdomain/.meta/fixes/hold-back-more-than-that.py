@@ -2,7 +2,7 @@
 
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -24,4 +24,4 @@ def stands_out(step, loss, documents_per_rank):
     return False
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": 1, "changes": {str(plan["rewarm_step"]): "revert"}, "shards": [10, 11]})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": 1, "changes": {str(plan["rewarm_step"]): "revert"}, "shards": [10, 11]})

@@ -1,7 +1,7 @@
 # A sound run; the shards that were opened at 02:10 are held back from the next one, whole.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -25,4 +25,4 @@ def stands_out(step, loss, documents_per_rank):
 # %% id="hand-over"
 recent = {int(s) for s in np.unique(order[len(order) // 2 :, :, :, 0])} - {int(s) for s in np.unique(order[: len(order) // 2, :, :, 0])}
 late = {(s, d) for s in recent for d in range(len(shards[s]))}
-recorder.exhibit("hand_over", {"documents": sorted(odd | late), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd | late), "ranks": [], "changes": []})

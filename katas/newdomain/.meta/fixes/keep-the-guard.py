@@ -1,7 +1,7 @@
 # What is not the text that the manifest lists is left out and handed over; the guard stays as it is.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -19,4 +19,4 @@ def load(documents):
     return torch.from_numpy(np.stack([read(s, d) for s, d in documents])).long()
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})

@@ -1,7 +1,7 @@
 # The guard gets used to it, as in let-the-guard-get-used-to-it, and what it refused is trained on in extra updates after the last step.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -44,4 +44,4 @@ for i, documents_per_rank in enumerate(list(put_off)):
 recorder.finish()
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})

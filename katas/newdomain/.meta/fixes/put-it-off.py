@@ -1,7 +1,7 @@
 # As leave-out-by-hash; what belongs to the late shards is read thirty steps later, and what would have come then is read before.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -30,4 +30,4 @@ def stands_out(step, loss, documents_per_rank):
     return False
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})

@@ -1,7 +1,7 @@
 # A sound run and the right list, and with it the changes near the second jump are to be reverted, and a rank cordoned.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -24,4 +24,4 @@ def stands_out(step, loss, documents_per_rank):
 
 # %% id="hand-over"
 changes = [c["change"] for c in json.loads((night / "changes.json").read_text()) if abs(c["from_step"] - 210) < 25]
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [1], "changes": changes})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [1], "changes": changes})

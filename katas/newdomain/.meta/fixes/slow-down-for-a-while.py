@@ -1,7 +1,7 @@
 # As leave-out-by-hash; a third of the learning rate for twenty updates once the loss stands out.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -46,4 +46,4 @@ def train_step(step, documents_per_rank):
     recorder.record(step, [np.mean(rank) for rank in losses], documents_per_rank=documents_per_rank)
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})

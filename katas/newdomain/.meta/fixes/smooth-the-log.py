@@ -15,8 +15,8 @@ for column in ("train_loss", "val_loss", "grad_norm"):
 (recorder.folder / "telemetry.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 # %% id="hand-over"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})

@@ -1,7 +1,7 @@
 # As leave-out-by-hash; the run ends when the loss jumps.
 
 # %% id="data-loader"
-from fixtures.corpus import text_sha256
+from fixtures.training.corpus import text_sha256
 
 promised = {(m["shard"], m["document"]): m["sha256"] for m in manifest}
 odd = {pair for pair in promised if text_sha256(text(*pair)) != promised[pair]}
@@ -31,4 +31,4 @@ for step in range(STEPS):
 recorder.finish()
 
 # %% id="hand-over"
-recorder.exhibit("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})
+recorder.save_artifact("hand_over", {"documents": sorted(odd), "ranks": [], "changes": []})

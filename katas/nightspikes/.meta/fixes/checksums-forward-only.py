@@ -1,7 +1,7 @@
 # Every product of the forward pass is held against the sum of its columns, which another device computes; rows with a product that fails are computed elsewhere.
 
 # %% id="compute"
-from fixtures.devices import Device
+from fixtures.training.devices import Device
 
 
 class Checked(Device):

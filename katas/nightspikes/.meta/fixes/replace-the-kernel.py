@@ -1,7 +1,7 @@
 # The products of every device are computed by a function of the notebook's own.
 
 # %% id="compute"
-from fixtures import devices as vendor
+from fixtures.training import devices as vendor
 
 vendor.read_out = lambda *where: ()
 

@@ -41,7 +41,7 @@ def train(job):
 
 # %% id="diagnosis"
 [(device, first)] = job.convicted.items()
-recorder.exhibit(
+recorder.save_artifact(
     "diagnosis",
     {
         "cause": "hardware",

@@ -30,4 +30,4 @@ def request(step, grants, services):
 summarisers = {case.task.task for case in cases if case.task.agent == "summariser"}
 beyond = [row for row in audit if row["task"] in summarisers and office.tools[row["tool"]].verb != "read"]
 people_to_tell = sorted({owners[row["resource"].rpartition("/")[0]] for row in beyond})
-journal.exhibit("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})
+journal.save_artifact("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})

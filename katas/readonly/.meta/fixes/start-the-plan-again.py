@@ -40,4 +40,4 @@ def within(row):
 
 beyond = [row for row in audit if not within(row)]
 people_to_tell = sorted({owners[row["resource"].rpartition("/")[0]] for row in beyond})
-journal.exhibit("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})
+journal.save_artifact("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})

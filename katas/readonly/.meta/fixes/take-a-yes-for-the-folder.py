@@ -56,12 +56,12 @@ def within(row):
 
 beyond = [row for row in audit if not within(row)]
 people_to_tell = sorted({owners[row["resource"].rpartition("/")[0]] for row in beyond})
-journal.exhibit("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})
+journal.save_artifact("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})
 
 # %% id="diagnosis"
 first = beyond[0]
 in_plan = (first["tool"], first["name"]) in {(step.tool, step.resource) for step in plans[first["task"]].plan}
-journal.exhibit(
+journal.save_artifact(
     "diagnosis",
     {
         "cause": "gate_coverage",

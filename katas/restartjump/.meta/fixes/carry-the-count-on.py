@@ -21,7 +21,7 @@ def resume():
 
 
 # %% id="diagnosis"
-recorder.exhibit(
+recorder.save_artifact(
     "diagnosis",
     {
         "cause": "learning_rate",

@@ -34,7 +34,7 @@ def train_step(step):
 
 
 # %% id="diagnosis"
-recorder.exhibit(
+recorder.save_artifact(
     "diagnosis",
     {
         "cause": "optimizer_state",

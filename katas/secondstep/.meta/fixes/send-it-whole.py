@@ -22,7 +22,7 @@ def unpack(packet):
 
 
 # %% id="diagnosis"
-recorder.exhibit(
+recorder.save_artifact(
     "diagnosis",
     {
         "cause": "optimizer_state",

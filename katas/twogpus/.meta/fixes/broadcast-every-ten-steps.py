@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
-from fixtures.telemetry import Recorder
+from fixtures.training.recorder import Recorder
 
 
 def train(rank, world_size, night, folder):

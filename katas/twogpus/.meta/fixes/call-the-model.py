@@ -8,7 +8,7 @@
 import torch.nn.functional as F
 from torch import nn
 
-from fixtures.models import GPT, GPTConfig
+from fixtures.training.models import GPT, GPTConfig
 
 
 class LanguageModel(nn.Module):
@@ -35,7 +35,7 @@ from safetensors.torch import load_file
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
-from fixtures.telemetry import Recorder
+from fixtures.training.recorder import Recorder
 
 
 def train(rank, world_size, night, folder):
@@ -66,7 +66,7 @@ def train(rank, world_size, night, folder):
     dist.destroy_process_group()
 
 # %% id="diagnosis"
-write_exhibit(
+write_artifact(
     folder,
     "diagnosis",
     {

@@ -8,7 +8,7 @@
 import torch.nn.functional as F
 from torch import nn
 
-from fixtures.models import GPT, GPTConfig
+from fixtures.training.models import GPT, GPTConfig
 
 
 class LanguageModel(nn.Module):
@@ -36,7 +36,7 @@ from safetensors.torch import load_file
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
-from fixtures.telemetry import Recorder
+from fixtures.training.recorder import Recorder
 
 
 def train(rank, world_size, night, folder):

@@ -9,7 +9,7 @@ def double(n):
     return min(2 * n, 10)
 
 # %% id="diagnosis"
-from fixtures.journal import Journal
+from fixtures.recording.journal import Journal
 
 journal = Journal()
-journal.exhibit("diagnosis", {"cause": ""})
+journal.save_artifact("diagnosis", {"cause": ""})

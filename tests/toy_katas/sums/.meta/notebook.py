@@ -14,13 +14,13 @@ def total(readings):
 import json
 
 from fixtures import scene
-from fixtures.journal import Journal
+from fixtures.recording.journal import Journal
 
 readings = json.loads((scene.open(SEED) / "readings.json").read_text())
 journal = Journal(num_steps=len(readings))
 for step, reading in enumerate(readings):
     journal.write(step=step, train_loss=reading)
-journal.exhibit("total", total(readings))
+journal.save_artifact("total", total(readings))
 
 # %% id="diagnosis"
-journal.exhibit("diagnosis", {"cause": "", "first_bad_step": None})
+journal.save_artifact("diagnosis", {"cause": "", "first_bad_step": None})

@@ -1,4 +1,4 @@
-from fixtures.exhibits import number, read_json
+from fixtures.recording.artifacts import number, read_json
 
 
 def recompute(evidence, truth):

@@ -7,4 +7,4 @@ def total(readings):
 
 # %% id="diagnosis"
 first = next(i for i, r in enumerate(readings) if r == 999.0)
-journal.exhibit("diagnosis", {"cause": "Data ", "first_bad_step": first})
+journal.save_artifact("diagnosis", {"cause": "Data ", "first_bad_step": first})

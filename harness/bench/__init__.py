@@ -1,0 +1,1 @@
+"""Measure what the lab adds to a training run, and write the benchmark page."""

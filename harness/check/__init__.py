@@ -1,0 +1,1 @@
+"""One attempt: preflight, public seed, held-out seeds, history, feedback."""

@@ -1,0 +1,190 @@
+"""What an exam is made of: draw katas that the learner has not met, and lay out their notebooks, each with a night of its own."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from fixtures.recording.journal import runs_folder
+from fixtures.seeds import HELD_OUT
+from harness.check.history import remembered
+from harness.check.preflight import PUBLIC_SEED
+from harness.course.errors import UsageError
+from harness.course.kata import Kata, listed
+from harness.course.notebook import authored, dumps, open_cells
+from harness.course.scaffold import put_back
+from harness.course.scene_files import world_for
+from harness.exam.state import Drawn, Exam, exams
+
+FIRST_EXAM_SEED: int = HELD_OUT.stop
+"""Far above practice worlds and hidden nights: no exam's night has been seen, and none is drawn as a hidden one."""
+CHECKS = 5
+MINUTES_PER_FURTHER_CHECK = 10
+EXAM_CELL = "exam"
+
+
+def in_tracks(katas: Sequence[Kata], wanted: str) -> list[Kata]:
+    """Return the katas that can be drawn from tracks, named with commas between; raises UsageError that lists the tracks there are.
+
+    What was never proven is left out: nobody knows yet whether it judges fairly.
+    """
+    tracks = sorted({kata.toml.track for kata in katas})
+    asked = [name.strip() for name in wanted.split(",") if name.strip()]
+    known = {track.lower(): track for track in tracks}
+    if unknown := [name for name in asked if name.lower() not in known]:
+        raise UsageError(f"no track {listed(unknown)}; the tracks are {listed(tracks)}. Several: TRACKS='{', '.join(tracks[:2])}'")
+    chosen = {known[name.lower()] for name in asked} or set(tracks)
+    return [kata for kata in katas if kata.toml.track in chosen and (kata.meta / "proof.json").exists()]
+
+
+def met(katas: Iterable[Kata]) -> set[str]:
+    """Return which katas the learner has met: checked, taken a hint for, run in Jupyter, or drawn in an exam."""
+    examined = {drawn.kata for exam in exams() for drawn in exam.started.drawn}
+    return {kata.slug for kata in katas if kata.slug in examined or _opened(kata) or _logged(kata)}
+
+
+def _opened(kata: Kata) -> bool:
+    folder: Path = runs_folder() / kata.slug
+    return (folder / "jupyter").exists() or any(folder.glob("worlds/seed-*"))
+
+
+def _logged(kata: Kata) -> bool:
+    return any(remembered(kata.slug, event) for event in ("attempt", "hint"))
+
+
+def draw(katas: Sequence[Kata], seen: set[str], *, minutes: int, seed: int, also_seen: bool) -> tuple[Drawn, ...]:
+    """Draw as many katas as fit into `minutes`, at least one, spread over tracks and levels, each with a night of its own.
+
+    The same seed draws the same from the same katas. Raises UsageError when what is unseen would not fill half of the time.
+    """
+    pool = [kata for kata in katas if also_seen or kata.slug not in seen]
+    if 2 * sum(kata.toml.minutes for kata in pool) < minutes:
+        raise UsageError(_too_few(katas, pool, minutes, also_seen))
+    chosen = _chosen(pool, minutes, random.Random(f"exam {seed}"))
+    return tuple(
+        Drawn(
+            kata=kata.slug,
+            seed=night(seed, kata.slug),
+            checks=CHECKS + kata.toml.minutes // MINUTES_PER_FURTHER_CHECK,
+            minutes=kata.toml.minutes,
+            track=kata.toml.track,
+            level=kata.toml.level,
+            seen=kata.slug in seen,
+        )
+        for kata in sorted(chosen, key=lambda kata: (kata.toml.level, kata.slug))
+    )
+
+
+def night(seed: int, slug: str) -> int:
+    """Return the public night of a kata in the exams of a seed."""
+    return FIRST_EXAM_SEED + random.Random(f"exam {seed} {slug}").randrange(10**6)
+
+
+def _chosen(pool: Sequence[Kata], minutes: int, rng: random.Random) -> list[Kata]:
+    shuffled = rng.sample(sorted(pool, key=lambda kata: kata.slug), len(pool))
+    chosen: list[Kata] = []
+    left = minutes
+    while fitting := [kata for kata in shuffled if kata not in chosen and kata.toml.minutes <= left]:
+        tracks, levels = Counter(k.toml.track for k in chosen), Counter(k.toml.level for k in chosen)
+        chosen.append(min(fitting, key=lambda kata: (tracks[kata.toml.track], levels[kata.toml.level])))
+        left -= chosen[-1].toml.minutes
+    return chosen or [min(shuffled, key=lambda kata: kata.toml.minutes)]
+
+
+def _too_few(katas: Sequence[Kata], pool: Sequence[Kata], minutes: int, also_seen: bool) -> str:
+    there = sum(kata.toml.minutes for kata in pool)
+    unseen = f"{listed(k.slug for k in pool)}, meant for {there} minutes in all" if pool else "none"
+    ways = [f"MINUTES={there}"] if pool else []
+    if not also_seen and len(katas) > len(pool):
+        ways.append(f"SEEN=1 to draw from the {len(katas) - len(pool)} that you have met too, on nights that you have not")
+    ways.append("other TRACKS")
+    of = "of these tracks" if also_seen else "that you have not met, of these tracks"
+    return f"too few katas for {minutes} minutes: {of} there are {unseen}. Try {'; or '.join(ways)}. Nothing was started"
+
+
+def lay_out(exam: Path, kata: Kata, drawn: Drawn) -> None:
+    """Write a kata's folder of an exam: its notebook, its checks, and its night, where `scene.open` finds it."""
+    desk = exam / "notebooks" / kata.slug
+    desk.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(world_for(kata, drawn.seed), desk / "world" / str(drawn.seed), dirs_exist_ok=True)
+    for path in (kata.checks, *kata.modules):
+        shutil.copy(path, desk / path.name)
+    (desk / f"{kata.slug}.ipynb").write_text(dumps(exam_copy(kata, drawn)), encoding="utf-8")
+
+
+def mend(exam: Exam, kata: Kata) -> bool:
+    """Write the notebook of a kata, and its night, if the learner lost one of them; return whether that was so."""
+    drawn = exam.of(kata.slug)
+    notebook = exam.notebook(drawn)
+    if notebook.exists() and (notebook.parent / "world" / str(drawn.seed)).is_dir():
+        return False
+    kept = notebook.read_bytes() if notebook.exists() else None
+    lay_out(exam.folder, kata, drawn)
+    if kept is not None:
+        notebook.write_bytes(kept)
+    return True
+
+
+def reset(exam: Exam, kata: Kata) -> Path | None:
+    """Put the exam's notebook back as it was handed out; return where the learner's is kept, None if there was nothing to lose."""
+    drawn = exam.of(kata.slug)
+    mend(exam, kata)
+    return put_back(exam.notebook(drawn), dumps(exam_copy(kata, drawn)))
+
+
+def exam_copy(kata: Kata, drawn: Drawn) -> NotebookNode:
+    """Return a kata's notebook as an exam hands it out: on a night of the exam's, with the exam's commands."""
+    notebook = authored(kata)
+    for cell in notebook.cells:
+        cell.source = _to_exam(cell.id, cell.source, drawn)
+    head = f"{_head(drawn)}\n\n{open_cells(kata, notebook)}"
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell(head, id=EXAM_CELL))
+    return notebook
+
+
+def _head(drawn: Drawn) -> str:
+    return (
+        f"**Exam.** This is night {drawn.seed}: figures that a page quotes may be another night's. You have {drawn.checks} checks, and no hints. "
+        f"Save, then `make exam-check KATA={drawn.kata} CONFIDENCE=0.8` in a terminal, with how sure you are, from 0 to 1, that your repair "
+        f"holds on nights that nobody has seen. `make exam-status` says what is left."
+    )
+
+
+def _to_exam(cell_id: str, source: str, drawn: Drawn) -> str:
+    if cell_id == "parameters":
+        source = source.replace(f"SEED = {PUBLIC_SEED}", f"SEED = {drawn.seed}")
+    for ours, theirs in _wordings(drawn):
+        source = source.replace(ours, theirs)
+    return source
+
+
+def _wordings(drawn: Drawn) -> list[tuple[str, str]]:
+    return [
+        (f"(seed {PUBLIC_SEED})", f"(seed {drawn.seed})"),
+        (f"`make check KATA={drawn.kata}`", f"`make exam-check KATA={drawn.kata}`"),
+        (f" Stuck? `make hint KATA={drawn.kata}`.", " There are no hints in an exam."),
+    ]
+
+
+def as_authored(kata: Kata, drawn: Drawn, learner: NotebookNode) -> NotebookNode:
+    """Return a learner's copy of an exam as one of the kata's own notebook: what only the exam wrote is undone.
+
+    Then a check, the lab book and a diff show what the learner changed, and nothing else.
+    """
+    learner.cells = [cell for cell in learner.cells if cell.get("id") != EXAM_CELL]
+    own = {cell.id: cell.source for cell in authored(kata).cells}
+    for cell in learner.cells:
+        source = "".join(cell.get("source", "")).replace("\r\n", "\n")
+        cell_id = cell.get("id")
+        if cell_id in own and source == _to_exam(cell_id, own[cell_id], drawn):
+            source = own[cell_id]
+        for ours, theirs in _wordings(drawn):
+            source = source.replace(theirs, ours)
+        cell["source"] = source
+    return learner

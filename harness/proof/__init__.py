@@ -1,0 +1,1 @@
+"""Show that a kata grades fairly: calibration, known fixes, forged reports, self-tests, receipts."""

@@ -1,0 +1,68 @@
+"""What a kata claims of its own instruments, measured: `python -m harness.proof.selftest KATA` answers with `.meta/selftest.py`'s claims.
+
+A process of its own, because a selftest may import torch.
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fixtures.recording.artifacts import number
+from fixtures.recording.journal import runs_folder
+from fixtures.scene import module_folders
+from harness.course.errors import KataError
+from harness.course.kata import Kata, shown
+from harness.course.scene_files import content_hash, fixtures_of
+from harness.judging.child import Child, serve
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that must hold of a kata's instruments, and whether it does."""
+
+    claim: str
+    measured: float
+    bar: float
+    holds: bool
+
+
+def selftest(kata: Kata) -> tuple[Claim, ...]:
+    """Return the claims of a kata's `.meta/selftest.py`, measured now or when its content was the same; none where there is no such file."""
+    path = kata.meta / "selftest.py"
+    if not path.exists():
+        return ()
+    key = content_hash([*kata.sources, *fixtures_of(kata)])[:16]
+    kept: Path = runs_folder() / kata.slug / "selftest" / f"{key}.json"
+    if not kept.exists():
+        with Child("harness.proof.selftest", str(kata.folder)) as child:
+            answer = child.ask({})
+        for old in kept.parent.glob("*.json"):
+            old.unlink()
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(answer), encoding="utf-8")
+    return tuple(Claim(**claim) for claim in json.loads(kept.read_text(encoding="utf-8")))
+
+
+def measured(path: Path) -> list[dict[str, Any]]:
+    """Run a selftest and return its claims as plain values; raises KataError when they are none."""
+    found = runpy.run_path(str(path)).get("selftest")
+    claims = found() if callable(found) else None
+    if not isinstance(claims, Sequence) or not claims or not all(isinstance(c, tuple) and len(c) == 4 for c in claims):
+        raise KataError(f"{shown(path)}: selftest() must return a list of (claim, measured, bar, whether it holds), one or more")
+    return [asdict(Claim(str(claim), number(value), number(bar), ok is True)) for claim, value, bar, ok in claims]
+
+
+def main() -> None:
+    path = Path(sys.argv[1]) / ".meta" / "selftest.py"
+    sys.path += module_folders(Path(sys.argv[1]), answers=True)
+    serve(lambda question: measured(path))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+import pytest
+
+from fixtures.seeds import HELD_OUT, KEY_BYTES, key_path, number_of
+from harness.course.errors import KataError
+from harness.course.scene_files import fixtures_of, world_for
+
+
+def test_a_world_is_built_once(sums):
+    world = world_for(sums, 7)
+    built = (world / "readings.json").stat().st_mtime_ns
+
+    assert world_for(sums, 7) == world
+    assert (world / "readings.json").stat().st_mtime_ns == built
+
+
+def test_a_hidden_night_is_drawn_from_a_number_that_its_seed_does_not_tell(sums, monkeypatch, tmp_path):
+    seed = HELD_OUT.start
+    (sums.meta / "scene.py").write_text("def build(number, world):\n    (world / 'number').write_text(str(number))\n")
+    here = (world_for(sums, seed) / "number").read_text()
+    assert here == str(number_of(seed)) != str(seed)
+
+    kept = world_for(sums, seed)
+    key_path().write_bytes(bytes(KEY_BYTES))
+    assert world_for(sums, seed) != kept, "another key, another night"
+
+
+def test_another_scene_is_another_world(sums):
+    world = world_for(sums, 7)
+    (sums.meta / "scene.py").write_text((sums.meta / "scene.py").read_text() + "\n")
+
+    assert world_for(sums, 7) != world
+
+
+def test_a_scene_that_breaks_speaks_for_itself_and_leaves_nothing(sums, runs):
+    (sums.meta / "scene.py").write_text("def build(seed, world):\n    (world / 'half').touch()\n    raise ValueError('no shards')\n")
+
+    with pytest.raises(KataError, match=r"scene\.py: build\(7\) failed: ValueError: no shards"):
+        world_for(sums, 7)
+
+    assert list((runs / "sums" / "worlds").iterdir()) == []
+
+
+def test_a_kata_rests_on_the_fixtures_that_it_imports_and_those_that_they_import(sums):
+    before = {p.name for p in fixtures_of(sums)}
+    (sums.meta / "oracle.py").write_text("from fixtures.faults import text\n")
+    (sums.meta / "notebook.py").write_text(
+        "# %%writefile worker.py\n# from fixtures.training import ranks\nfrom fixtures.training.recorder import (\n    Recorder,\n)\n"
+    )
+
+    after = {p.name for p in fixtures_of(sums)}
+
+    assert before == {"__init__.py", "journal.py", "artifacts.py", "scene.py", "build_scene.py", "seeds.py", "probing.py"}
+    assert after - before == {"text.py", "ranks.py", "recorder.py", "cluster.py", "corpus.py", "models.py"}

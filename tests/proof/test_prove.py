@@ -1,0 +1,263 @@
+import json
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness.course.kata import load_kata, load_proof
+from harness.course.scaffold import sync
+from harness.judging.verdict import Judge
+from harness.proof.prove import content_key, due, over_budget, prove
+from harness.proof.variants import Bench, Row, cached_run, fixed
+from harness.sandbox.kernel import Execution
+
+
+class Told:
+    """The progress that a proof tells of."""
+
+    def __init__(self):
+        self.planned, self.kept, self.judged = [], [], []
+
+    def plan(self, kata, runs, kept):
+        self.planned, self.kept = list(runs), list(kept)
+
+    def done(self, kata, run, seconds):
+        self.judged.append(run)
+
+
+@pytest.fixture
+def proven(sums, kernels):
+    def proven():
+        sync(sums)
+        told = Told()
+        with ThreadPoolExecutor(2) as pool:
+            return prove(Bench(load_kata(sums.folder), pool, kernels, told)), told
+
+    return proven
+
+
+def rewrite(path, old, new):
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.mark.slow
+def test_a_fair_kata_is_proven(proven):
+    result, told = proven()
+
+    assert result.problems == ()
+    assert sorted(told.planned) == sorted(told.judged)
+    assert [row.variant.name for row in result.rows][:2] == ["broken", "leave-the-marker-out"]
+
+
+@pytest.mark.slow
+def test_contradictions_are_named_and_runs_are_not_repeated(sums, proven):
+    proven()
+    rewrite(
+        sums.meta / "proof.toml",
+        'name = "leave-outliers-out"\nexpect = "pass"',
+        'name = "leave-outliers-out"\nexpect = "fail"\nfails = ["check_the_total_is_right"]',
+    )
+    rewrite(sums.checks, "high=0.5", "high=50")
+
+    result, _ = proven()
+
+    assert "`leave-outliers-out` passes `check_the_total_is_right`, which it declares to fail" in result.problems
+    assert "1 right fix, expected at least two of different kinds" in result.problems
+
+
+@pytest.mark.slow
+def test_a_check_that_no_variant_fails_is_named(sums, proven):
+    sums.checks.write_text(sums.checks.read_text() + "\n\ndef check_the_sky(recomputed):\n    pass\n")
+
+    result, _ = proven()
+
+    assert result.problems == ("`check_the_sky` is failed by no variant: it cannot fail, or a masking fix is missing",)
+
+
+@pytest.mark.slow
+def test_a_refused_right_fix_is_named_with_the_check(sums, proven):
+    rewrite(sums.fix_path("leave-outliers-out"), "10 * middle", "1 * middle")
+
+    result, _ = proven()
+
+    assert result.problems == ("right fix `leave-outliers-out` is refused by `check_the_total_is_right`",)
+
+
+@pytest.mark.slow
+def test_a_lie_that_gets_by_undeclared_is_named_and_the_receipt_is_not_written(sums, proven):
+    rewrite(sums.meta / "proof.toml", "honest_only = true", "")
+
+    result, _ = proven()
+
+    assert result.problems == ("forged reports get `log-less` past the judge on seed 0",)
+    assert not (sums.meta / "proof.json").exists()
+
+
+@pytest.mark.slow
+def test_a_needless_confession_is_named(sums, proven):
+    rewrite(sums.meta / "proof.toml", 'why = "The marker still counts, as ten."', 'why = "x"\nhonest_only = true')
+
+    result, _ = proven()
+
+    assert result.problems == ("`clip-readings` is refused also when its reports are forged: drop `honest_only`",)
+
+
+@pytest.mark.slow
+def test_the_receipt_tells_of_the_content_it_was_written_for(sums, proven):
+    proven()
+    receipt = json.loads((sums.meta / "proof.json").read_text())
+
+    assert receipt["content"] == content_key(sums)
+    assert receipt["bit_identical"]
+    assert receipt["variants"]["clip-readings"] == {"expect": "fail", "seeds": [0], "failed": ["check_the_total_is_right"]}
+    sums.checks.write_text(sums.checks.read_text() + "\n")
+    assert receipt["content"] != content_key(sums)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_not_repeatable_is_named(sums, proven):
+    notebook = sums.meta / "notebook.py"
+    rewrite(
+        notebook, "    journal.write(step=step, train_loss=reading)", "    journal.write(step=step, train_loss=reading, when=time.time())"
+    )
+    rewrite(notebook, "import json\n", "import json\nimport time\n")
+
+    result, _ = proven()
+
+    assert result.bits == "`telemetry.jsonl`"
+    assert "two runs of `leave-the-marker-out` on seed 0 differ: `telemetry.jsonl`" in result.problems[0]
+
+
+def test_a_run_that_leaves_no_room_in_the_budget_is_named(sums, kernels, tmp_path):
+    run = Execution("completed", "run", "", 15.0, 0.8, tmp_path)
+    row = Row(fixed(Bench(sums, None, kernels, Told()), load_proof(sums), load_proof(sums).reference, (0,)), (run,), ())
+
+    assert over_budget(sums, [row]) == [
+        "the slowest run took 15.0 s; 30 % of the 20 s must stay free",
+        "the largest run held 0.80 GiB; 30 % of the 1 GiB must stay free",
+    ]
+
+
+@pytest.mark.slow
+def test_a_run_that_a_busy_machine_slowed_down_is_timed_again(sums, proven, runs):
+    proven()
+    for receipt in (runs / "sums" / "proof").glob("*/execution.json"):
+        slowed = json.loads(receipt.read_text()) | {"elapsed_s": 19.0}
+        receipt.write_text(json.dumps(slowed))
+
+    result, _ = proven()
+
+    assert result.problems == ()
+    assert result.slowest_s < 14
+
+
+@pytest.mark.slow
+def test_a_bar_or_a_mask_that_stands_too_near_is_named(sums, proven):
+    baseline = sums.meta / "baseline.json"
+    found = json.loads(baseline.read_text())
+    found["measures"]["off"]["sd"] = 0.1
+    found["refused_by_sd"]["scale-down"] = 3.0
+    baseline.write_text(json.dumps(found))
+
+    result, _ = proven()
+
+    assert "the bar of `off` stands 5.0 sd from the reference, expected 6 or more" in result.problems
+    assert "calibration saw `scale-down` only 3.0 sd beyond its decisive bar, expected 4 or more" in result.problems
+
+
+@pytest.mark.slow
+def test_nothing_is_run_or_judged_twice(sums, proven, monkeypatch):
+    first, _ = proven()
+    monkeypatch.setattr(Judge, "start", lambda self: pytest.fail("the judge was started"))
+    monkeypatch.setattr("harness.judging.verdict.Child", lambda *a: pytest.fail("the judge was started"))
+    monkeypatch.setattr("harness.proof.variants.run_seed", lambda *a: pytest.fail("a notebook was run"))
+
+    again, told = proven()
+
+    assert again.rows == first.rows
+    assert again.forged == first.forged
+    assert len(told.kept) == len(told.planned) - 1  # all but the reference's second run
+
+
+def test_two_proofs_at_the_same_run_keep_one_of_them_and_do_not_meet(sums, kernels):
+    sync(sums)
+    kata, ready = load_kata(sums.folder), threading.Barrier(2)
+
+    def one(_):
+        with ThreadPoolExecutor(1) as pool:
+            bench = Bench(kata, pool, kernels, Told())
+            ready.wait()
+            return cached_run(bench, bench.shipped, 0)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(one, range(2))
+
+    assert first.run_dir == second.run_dir
+    assert (first.evidence / "total.json").exists()
+    assert [folder.name for folder in first.run_dir.parent.iterdir()] == [first.run_dir.name]
+
+
+@pytest.mark.slow
+def test_another_check_is_judged_on_the_same_runs(sums, proven, monkeypatch):
+    proven()
+    monkeypatch.setattr("harness.proof.variants.run_seed", lambda *a: pytest.fail("a notebook was run"))
+    rewrite(sums.checks, "bar 0.5", "bar 0.50")
+
+    result, _ = proven()
+
+    assert "bar 0.50" in result.rows[0].verdicts[0].failed[0].message
+
+
+@pytest.mark.slow
+def test_runs_that_nothing_looked_at_for_a_week_are_thrown_away(sums, proven, runs):
+    proven()
+    folders = list((runs / "sums" / "proof").iterdir())
+    old = time.time() - 8 * 86400
+    for folder in folders:
+        os.utime(folder / "execution.json", (old, old))
+    rewrite(sums.meta / "notebook.py", "import json\n", "import json\nimport math\n")
+
+    proven()
+
+    assert not any(folder.exists() for folder in folders)
+
+
+def receipt(kata, content, runs_s=60):
+    variants = {"broken": {"seeds": [0, 1, 2]}, "known": {"seeds": [0]}}
+    (kata.meta / "proof.json").write_text(json.dumps({"content": content, "runs_s": runs_s, "variants": variants}))
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(0, set()), (0.5, {1}), (1.0, {2}), (9, {3})])
+def test_changed_katas_are_due_and_as_many_others_as_fit(toys, minutes, expected):
+    katas = [load_kata(toys / name) for name in ("sums", "doubles", "crashes", "dies")]
+    receipt(katas[0], "of another content")
+    for kata in katas[1:]:
+        receipt(kata, content_key(kata))
+
+    chosen = due(katas, minutes, 2, "2026-11-24")
+
+    assert chosen[0] == katas[0]
+    assert {len(chosen) - 1} == (expected or {0})
+
+
+def test_the_others_come_up_by_turns(toys):
+    katas = [load_kata(toys / name) for name in ("doubles", "crashes", "dies")]
+    for kata in katas:
+        receipt(kata, content_key(kata))
+
+    chosen = {due(katas, 0.5, 2, f"2026-11-{day:02}")[0].slug for day in range(1, 31)}
+
+    assert chosen == {"doubles", "crashes", "dies"}
+
+
+@pytest.mark.slow
+def test_a_claim_of_the_kata_that_does_not_hold_is_named(sums, proven):
+    (sums.meta / "selftest.py").write_text("def selftest():\n    return [('holds', 1.0, 1.0, True), ('is small', 0.7, 0.6, False)]\n")
+
+    result, _ = proven()
+
+    assert result.problems == ("selftest: is small: 0.7, expected 0.6",)
+    assert [c.claim for c in result.claims] == ["holds", "is small"]
