@@ -61,8 +61,7 @@ def test_a_kata_without_torch_has_none_anywhere(kata):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kata", KATAS, ids=lambda kata: kata.slug)
-def test_its_kernels_can_be_forked(kata):
-    with kernels_for([kata]) as kernels:
+def test_kernels_can_be_forked_after_the_imports_of_every_notebook():
+    with kernels_for(KATAS) as kernels:
         if kernels.server:
             kernels.server.wait_until_ready()

@@ -17,7 +17,9 @@ def test_an_unknown_key_is_named_with_its_file_and_the_keys_there_are(sums):
         load_kata(sums.folder)
 
     text = str(caught.value)
-    assert "kata.toml: `minuts` is not a key; keys: `schema`, `title`, `track`, `level`, `minutes`, `curve`, `budget`, `cells`" in text
+    assert (
+        "kata.toml: `minuts` is not a key; keys: `schema`, `kind`, `title`, `track`, `level`, `minutes`, `curve`, `budget`, `cells`" in text
+    )
     assert "kata.toml: `minutes` is missing" in text
 
 
@@ -36,9 +38,18 @@ def test_a_value_of_the_wrong_type_is_shown(sums):
 
 
 def test_a_newer_schema_says_which_side_to_update(sums):
-    rewrite(sums.folder / "kata.toml", "schema = 1", "schema = 2")
+    rewrite(sums.folder / "kata.toml", "schema = 2", "schema = 3")
 
-    with pytest.raises(KataError, match="schema 2 is newer than this lab, which reads up to 1; update the lab"):
+    with pytest.raises(KataError, match="schema 3, and this lab reads schema 2; update the lab"):
+        load_kata(sums.folder)
+
+
+def test_an_older_schema_says_what_to_change(sums):
+    rewrite(sums.folder / "kata.toml", "schema = 2", "schema = 1")
+
+    with pytest.raises(
+        KataError, match=r"schema 1, and this lab reads schema 2; write `schema = 2` and `kind`; .* `giveaways` is now `spoilers`"
+    ):
         load_kata(sums.folder)
 
 
@@ -65,10 +76,10 @@ def test_a_fix_declared_twice_is_refused(sums):
         load_proof(sums)
 
 
-def test_a_fix_without_a_file_is_refused(sums):
+def test_a_fix_that_changes_nothing_is_refused(sums):
     sums.fix_path("log-less").unlink()
 
-    with pytest.raises(KataError, match=r"fix `log-less` has no .*log-less\.py; write it or drop the table"):
+    with pytest.raises(KataError, match=r"fix `log-less` changes nothing: it has no `edit`, and no .*log-less\.py"):
         load_proof(sums)
 
 
@@ -96,5 +107,5 @@ def test_exactly_one_right_fix_is_the_reference(sums):
 def test_an_unknown_key_in_a_fix_is_named_with_its_number(sums):
     rewrite(sums.meta / "proof.toml", 'why = "What', 'because = "What')
 
-    with pytest.raises(KataError, match=r"proof\.toml: \[fix\[4\]\] `because` is not a key; keys: `name`, `expect`"):
+    with pytest.raises(KataError, match=r"proof\.toml: \[fix\[4\]\] `because` is not a key; keys: `name`, `extends`"):
         load_proof(sums)
