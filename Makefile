@@ -70,8 +70,8 @@ sync: $(READY) ## (instructor) write the notebooks from their sources: KATA=loss
 prove: $(READY) ## (instructor) try the broken notebook and every known fix: KATA=lossspike, or all that changed; ALL=1; MINUTES=n
 	@$(LAB) prove $(KATA) $(if $(ALL),--all) $(if $(MINUTES),--minutes $(MINUTES))
 
-calibrate: $(READY) ## (instructor) measure the healthy bands: KATA=lossspike
-	@$(LAB) calibrate $(call need,KATA)
+calibrate: $(READY) ## (instructor) measure the healthy bands: KATA=lossspike; FIX=name for one fix only, against the bands as they are
+	@$(LAB) calibrate $(call need,KATA) $(if $(FIX),--fix $(FIX))
 
 bench: $(READY) ## (developer) what the lab adds to a training run, as ratios: OUTPUT=folder for the page, REPEATS=n
 	@$(LAB) bench --kata $(or $(KATA),lossspike) --short $(or $(SHORT),readonly) $(if $(OUTPUT),--output $(OUTPUT)) $(if $(REPEATS),--repeats $(REPEATS))

@@ -239,15 +239,16 @@ def prove(katas: Path, names: tuple[str, ...], everything: bool, minutes: float,
 
 @main.command()
 @kata_argument
+@click.option("--fix", "fixes", multiple=True, help="Measure only this variant, on 5 seeds, against the bands as they are; repeatable.")
 @click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one a core.")
 @click.pass_obj
-def calibrate(katas: Path, name: str, jobs: int) -> None:
+def calibrate(katas: Path, name: str, fixes: tuple[str, ...], jobs: int) -> None:
     """Measure the reference fix on 20 seeds and every other on 5, and write the bands (for instructors)."""
     kata = find_kata(name, katas)
     with kernels_for([kata]) as kernels:
         from harness import commands
 
-        commands.measure(kata, kernels, jobs=jobs)
+        commands.measure(kata, kernels, fixes=fixes, jobs=jobs)
 
 
 @main.command()

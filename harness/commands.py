@@ -20,7 +20,7 @@ from harness.course.kata import Kata, shown
 from harness.course.notebook import Submission, authored, read_submission, submit
 from harness.judging.verdict import Judge
 from harness.proof import prove as proof
-from harness.proof.calibrate import calibrate
+from harness.proof.calibrate import calibrate, calibrate_fixes
 from harness.proof.variants import Bench
 from harness.sandbox.forkserver import Kernels
 from harness.ui import matrix, report
@@ -126,10 +126,11 @@ def prove(katas: Sequence[Kata], kernels: Kernels, *, jobs: int) -> int:
     return code
 
 
-def measure(kata: Kata, kernels: Kernels, *, jobs: int) -> None:
-    """Write a kata's healthy bands."""
+def measure(kata: Kata, kernels: Kernels, *, fixes: Sequence[str], jobs: int) -> None:
+    """Write a kata's healthy bands; with `fixes`, only by how much these are refused."""
     console = Console()
     with ThreadPoolExecutor(jobs) as runs, matrix.Board(console, [kata], jobs) as board:
-        done = calibrate(Bench(kata, runs, kernels, board))
+        bench = Bench(kata, runs, kernels, board)
+        done = calibrate_fixes(bench, fixes) if fixes else calibrate(bench)
     matrix.show_calibration(console, done, scaffold.check_names(kata))
-    click.echo(f"{shown(kata.meta / 'baseline.json')} is written; now make prove KATA={kata.slug}")
+    click.echo(f"{shown(kata.meta / 'baseline.json')} is written; next: make prove KATA={kata.slug}")

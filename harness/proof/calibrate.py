@@ -1,4 +1,4 @@
-"""Measure where healthy runs lie and how far every other variant is from the bars: `.meta/baseline.json`."""
+"""Measure where healthy runs lie and how far every other variant is from the thresholds: `.meta/baseline.json`."""
 
 from __future__ import annotations
 
@@ -8,44 +8,75 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fixtures.recording.artifacts import number
-from harness.course.errors import KataError
-from harness.course.kata import Kata, load_proof
+from harness.course.errors import KataError, UsageError
+from harness.course.kata import Kata, Proof, listed, load_proof, shown
 from harness.judging.evidence import Reported
 from harness.judging.verdict import Judge, Verdict
-from harness.proof.variants import Bench, Row, broken, fixed, plan, run_all
+from harness.proof.variants import BROKEN, Bench, Row, Variant, broken, fixed, plan, run_all
 
 CALIBRATION_SEEDS = range(100, 120)
 MARGIN_SEEDS = range(100, 105)
+Measures = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Means and standard deviations of the reference fix, and how far the other variants are from the bars."""
+    """Means and standard deviations of the reference fix, and how far the other variants are from the thresholds."""
 
     kata: Kata
-    measures: Mapping[str, Mapping[str, float]]
+    measures: Measures
     rows: tuple[Row, ...]
 
 
 def calibrate(bench: Bench) -> Calibration:
     """Measure the reference on 20 seeds and every other variant on 5, and write the baseline."""
-    kata = bench.kata
-    proof = load_proof(kata)
-    reference = fixed(bench, proof, proof.reference, CALIBRATION_SEEDS)
-    others = [broken(bench, proof, MARGIN_SEEDS), *(fixed(bench, proof, fix, MARGIN_SEEDS) for fix in proof.fix if not fix.reference)]
-    shipped = broken(bench, proof, (0,))
+    kata, proof = bench.kata, load_proof(bench.kata)
+    reference, shipped = fixed(bench, proof, proof.reference, CALIBRATION_SEEDS), broken(bench, proof, (0,))
+    others = [_variant(bench, proof, name) for name in [BROKEN, *(fix.name for fix in proof.fix if not fix.reference)]]
     plan(bench, [reference, shipped, *others])
     with Judge(kata.folder, calibrating=True) as judge:
         row, symptom = run_all(bench, judge, [reference, shipped])
     measures, curve = _measures(row.verdicts), _curve(kata.toml.curve, row, symptom)
-    _write(kata, measures, {}, curve)
-    with Judge(kata.folder) as judge:
-        # Anew: verdicts hang on the baseline that was just written.
-        rows = run_all(replace(bench), judge, others)
-    _write(kata, measures, {row.variant.name: row.refused_by for row in rows if row.variant.expect == "fail"}, curve)
-    return Calibration(kata, measures, tuple(rows))
+    _write(kata, {"measures": measures, "refused_by_sd": {}, "curve": curve})
+    return _margins(bench, proof, others)
+
+
+def calibrate_fixes(bench: Bench, names: Sequence[str]) -> Calibration:
+    """Measure only the named variants on 5 seeds, against the baseline as it is, and update their entries in it.
+
+    Raises KataError when there is no baseline yet, UsageError for the reference and for names that proof.toml does not declare.
+    """
+    proof = load_proof(bench.kata)
+    refused_by_sd(bench.kata)
+    known = [BROKEN, *(fix.name for fix in proof.fix if not fix.reference)]
+    if proof.reference.name in names:
+        raise UsageError(f"`{proof.reference.name}` is the reference: the thresholds come from it. Leave --fix out to calibrate everything")
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"{bench.kata.slug} has no variant {listed(unknown)}; it has {listed(known)}")
+    variants = [_variant(bench, proof, name) for name in dict.fromkeys(names)]
+    plan(bench, variants)
+    return _margins(bench, proof, variants)
+
+
+def _variant(bench: Bench, proof: Proof, name: str) -> Variant:
+    if name == BROKEN:
+        return broken(bench, proof, MARGIN_SEEDS)
+    return fixed(bench, proof, next(fix for fix in proof.fix if fix.name == name), MARGIN_SEEDS)
+
+
+def _margins(bench: Bench, proof: Proof, variants: Sequence[Variant]) -> Calibration:
+    """Judge variants against the measures in baseline.json, and write there by how much each masking one is refused."""
+    with Judge(bench.kata.folder) as judge:
+        # A new Bench, because verdicts depend on the baseline, which may just have been written.
+        rows = run_all(replace(bench), judge, variants)
+    baseline = _read(bench.kata)
+    found = baseline["refused_by_sd"] | {row.variant.name: row.refused_by for row in rows if row.variant.expect == "fail"}
+    masking = [BROKEN, *(fix.name for fix in proof.fix if fix.expect == "fail")]
+    _write(bench.kata, baseline | {"refused_by_sd": {name: found[name] for name in masking if name in found}})
+    return Calibration(bench.kata, baseline["measures"], tuple(rows))
 
 
 def _measures(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float]]:
@@ -81,22 +112,28 @@ def _by_step(column: str, evidence: Path) -> dict[int, float]:
     return {row["step"]: round(x, 4) for row in rows if math.isfinite(x := number(row.get(column)))}
 
 
-def _write(
-    kata: Kata, measures: Mapping[str, Mapping[str, float]], refused: Mapping[str, float], curve: Mapping[str, list[float | None]]
-) -> None:
+def _write(kata: Kata, baseline: Mapping[str, Mapping[str, Any]]) -> None:
     # One line for each entry, so that a difference can be read.
-    parts = {"measures": measures, "refused_by_sd": {k: min(round(v, 1), 1e6) for k, v in refused.items()}, "curve": curve}
+    refused = {name: min(round(sd, 1), 1e6) for name, sd in baseline["refused_by_sd"].items()}
     body = ",\n".join(
         f' "{part}": {{\n' + ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in entries.items()) + "\n }"
-        for part, entries in parts.items()
+        for part, entries in {**baseline, "refused_by_sd": refused}.items()
     )
     (kata.meta / "baseline.json").write_text(f"{{\n{body}\n}}\n", encoding="utf-8")
 
 
-def refused_by_sd(kata: Kata) -> dict[str, float]:
-    """Return by how many sd calibration saw each masking variant refused; raises KataError when there was no calibration."""
-    path: Path = kata.meta / "baseline.json"
+def _read(kata: Kata) -> dict[str, dict[str, Any]]:
+    path = kata.meta / "baseline.json"
     if not path.exists():
-        raise KataError(f"{kata.slug} has no bars yet: make calibrate KATA={kata.slug}")
-    margins: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["refused_by_sd"]
-    return margins
+        raise KataError(f"{shown(path)} is missing: the thresholds come from it; run make calibrate KATA={kata.slug}")
+    baseline: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return baseline
+
+
+def refused_by_sd(kata: Kata) -> dict[str, float]:
+    """Return by how many sd calibration saw each masking variant refused; raises KataError when there was no calibration.
+
+    An entry of a fix that is not in proof.toml any more is left out.
+    """
+    known = {BROKEN, *(fix.name for fix in load_proof(kata).fix if fix.expect == "fail")}
+    return {name: sd for name, sd in _read(kata)["refused_by_sd"].items() if name in known}

@@ -35,6 +35,8 @@ KEPT_DAYS = 7.0
 """Runs that no proof has looked at for so long are thrown away."""
 
 
+BROKEN = "broken"
+"""What the notebook as shipped is called among the variants."""
 Task = tuple[str, int]
 """Name of a variant, seed."""
 
@@ -125,7 +127,7 @@ class Row:
 
 def broken(bench: Bench, proof: Proof, seeds: Sequence[int]) -> Variant:
     """Return the notebook as shipped."""
-    return Variant("broken", "fail", tuple(proof.broken.fails), bench.shipped, tuple(seeds))
+    return Variant(BROKEN, "fail", tuple(proof.broken.fails), bench.shipped, tuple(seeds))
 
 
 def fixed(bench: Bench, proof: Proof, fix: Fix, seeds: Sequence[int]) -> Variant:
