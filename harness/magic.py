@@ -30,6 +30,7 @@ from harness.course.notebook import DESK_CELL, authored, diffs, read_submission,
 from harness.exam.state import FILE as EXAM
 from harness.exam.state import refuse_help
 from harness.ui import progress
+from harness.ui.hints import next_hint
 from harness.ui.webpage import as_html, render
 
 WORDS = ("check", "hint", "diff", "progress", "debrief")
@@ -143,7 +144,7 @@ class KataMagics(Magics):  # type: ignore[misc]
     def _hint(self, rest: Sequence[str]) -> None:
         kata = self.kata()
         refuse_help(kata.slug, "hints", time.time())
-        hint = progress.next_hint(kata, int(_number(rest[0])) if rest else None)
+        hint = next_hint(kata, int(_number(rest[0])) if rest else None)
         more = "\n\nThe next one: `%kata hint`" if hint.level < hint.of else ""
         display(Markdown(f"**Hint {hint.level} of {hint.of}**\n\n{hint.text}{more}"))
 

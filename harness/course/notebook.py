@@ -42,6 +42,8 @@ class Submission:
     """Cells that the learner added."""
     notes: tuple[str, ...]
     """What was restored, for the learner to read."""
+    shipped: NotebookNode
+    """The authored notebook that it was compared with."""
     written: Mapping[str, str] = field(default_factory=dict)
     """What the learner wrote into the kata's own Markdown cells: cell id → the lines that are not the kata's."""
 
@@ -212,7 +214,7 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
     notebook = copy.deepcopy(shipped)
     notebook.cells = merged
     changed = tuple(c.id for c in merged if c.id in sources and c.source != sources[c.id].source)
-    return Submission(notebook, changed, added, tuple(notes), {cell: text for cell, text in written.items() if text})
+    return Submission(notebook, changed, added, tuple(notes), shipped, {cell: text for cell, text in written.items() if text})
 
 
 def _only_magic(cell: NotebookNode) -> bool:
