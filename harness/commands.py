@@ -17,7 +17,8 @@ from harness.check.examine import Listener, RunContext
 from harness.course import scaffold
 from harness.course.errors import KataError, LabError, SubmissionError
 from harness.course.kata import Kata, shown
-from harness.course.notebook import Submission, authored, read_submission, submit
+from harness.course.notebook import authored
+from harness.course.submission import Submission, read_submission, submit
 from harness.judging.verdict import Judge
 from harness.proof import prove as proof
 from harness.proof.calibrate import calibrate

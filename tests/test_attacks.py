@@ -13,7 +13,8 @@ from fixtures.seeds import HELD_OUT
 from harness.check.attempt import attempt
 from harness.check.examine import RunContext
 from harness.check.preflight import Preflight
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
 from harness.sandbox.bubblewrap import find_sandbox
 from harness.ui import report
 from harness.ui.webpage import Words, write_report

@@ -11,8 +11,9 @@ from harness.check.examine import RunContext
 from harness.check.preflight import Preflight
 from harness.course.errors import KataError
 from harness.course.kata import load_kata
-from harness.course.notebook import apply_fix, authored, submit
+from harness.course.notebook import apply_fix, authored
 from harness.course.scene_files import inputs_for
+from harness.course.submission import submit
 from harness.sandbox.engine import Session
 
 

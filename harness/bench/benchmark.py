@@ -30,8 +30,9 @@ from harness.check.attempt import attempt
 from harness.check.examine import RunContext, run_seed
 from harness.course.fixes import read_fix
 from harness.course.kata import Kata, load_proof
-from harness.course.notebook import apply_fix, authored, dumps, submit
+from harness.course.notebook import apply_fix, authored, dumps
 from harness.course.scene_files import world_for
+from harness.course.submission import submit
 from harness.judging.verdict import Judge
 from harness.proof.variants import RECEIPT
 from harness.sandbox.bubblewrap import Workspace

@@ -17,7 +17,7 @@ from harness.check.examine import Examined, RunContext, examine
 from harness.check.history import remember, remembered
 from harness.check.preflight import PUBLIC_SEED, Preflight
 from harness.course.kata import Kata
-from harness.course.notebook import Submission
+from harness.course.submission import Submission
 from harness.judging.verdict import Diagnosis, Judge
 from harness.sandbox.bubblewrap import Sandbox
 

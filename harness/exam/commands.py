@@ -14,7 +14,8 @@ from rich.text import Text
 
 from harness.check.examine import Examined, Listener, RunContext
 from harness.course.kata import Kata, all_katas, find_kata, shown
-from harness.course.notebook import authored, read_submission, submit
+from harness.course.notebook import authored
+from harness.course.submission import read_submission, submit
 from harness.exam.draw import as_authored, draw, in_tracks, lay_out, mend, met
 from harness.exam.page import write_card
 from harness.exam.scorecard import ScoreCard, clock, score

@@ -12,7 +12,7 @@ from harness.check.attempt import Attempt, attempt
 from harness.check.examine import RunContext
 from harness.check.preflight import PUBLIC_SEED
 from harness.course.kata import Kata
-from harness.course.notebook import Submission
+from harness.course.submission import Submission
 from harness.ui import lab_notebook, report
 from harness.ui.jupyterlab import refresh_start_page
 from harness.ui.live import live_runs

@@ -12,7 +12,7 @@ from rich.text import Text
 from harness.check.attempt import checks_hidden
 from harness.check.examine import Examined
 from harness.course.kata import Kata
-from harness.course.notebook import Submission
+from harness.course.submission import Submission
 from harness.judging.verdict import CheckResult
 from harness.ui.view import CheckView, Line, Tone, seed_name
 

@@ -5,7 +5,8 @@ import pytest
 from harness.check.attempt import attempt
 from harness.check.examine import Listener, RunContext
 from harness.check.history import remembered
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
 
 
 class Heard(Listener):

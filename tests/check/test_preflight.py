@@ -4,7 +4,8 @@ import pytest
 
 from harness.check.attempt import attempt
 from harness.check.examine import RunContext
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from nbformat.v4 import new_markdown_cell
 
 from harness.check.attempt import attempt
 from harness.check.examine import RunContext
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
 from harness.exam.page import write_card, write_review
 from harness.exam.scorecard import score
 from harness.exam.state import Asked, Drawn, Finished, Judged, Paused, Resumed, Started, Told, append, new_folder, read

@@ -9,7 +9,8 @@ import pytest
 from harness.check.attempt import attempt
 from harness.check.examine import RunContext
 from harness.course.kata import load_kata
-from harness.course.notebook import apply_fix, authored, submit
+from harness.course.notebook import apply_fix, authored
+from harness.course.submission import submit
 from harness.sandbox.forkserver import kernels_for
 
 KATA = load_kata(Path(__file__).parents[2] / "katas" / "twogpus")

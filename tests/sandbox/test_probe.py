@@ -11,7 +11,8 @@ from harness.check.attempt import attempt
 from harness.check.examine import RunContext
 from harness.check.preflight import Preflight
 from harness.course.kata import load_kata
-from harness.course.notebook import apply_fix, authored, submit
+from harness.course.notebook import apply_fix, authored
+from harness.course.submission import submit
 from harness.sandbox.probe import FOLDER, Turns
 
 SEQUENCES = [[1, 2, 3], [{"a": [1.5, None]}], []]

@@ -3,7 +3,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from harness.check.attempt import attempt
 from harness.check.examine import RunContext
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
 from harness.ui import lab_notebook
 from harness.ui.view import view_of
 

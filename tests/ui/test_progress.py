@@ -8,7 +8,8 @@ from harness.check.examine import RunContext
 from harness.check.history import remember, remembered
 from harness.course.errors import UsageError
 from harness.course.kata import all_katas, load_kata
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
 from harness.ui import jupyterlab, lab_notebook, progress
 from harness.ui.hints import next_hint
 from harness.ui.progress import minutes, standings

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from harness.check.attempt import Attempt
 from harness.check.examine import Examined
-from harness.course.notebook import Submission, authored
+from harness.course.notebook import authored
+from harness.course.submission import Submission
 from harness.judging.bands import Margin
 from harness.judging.verdict import CheckResult, Diagnosis, Verdict
 from harness.sandbox.bubblewrap import Sandbox

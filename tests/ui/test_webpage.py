@@ -5,7 +5,8 @@ import pytest
 
 from harness.check.attempt import attempt
 from harness.check.examine import RunContext
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
 from harness.ui.results import write_junit
 from harness.ui.view import view_of
 from harness.ui.webpage import write_report
