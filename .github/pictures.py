@@ -9,8 +9,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from fixtures.recording.journal import read_telemetry
+from harness.course.fixes import read_fix
 from harness.course.kata import load_kata
-from harness.course.notebook import apply_fix, authored, read_fix
+from harness.course.notebook import apply_fix, authored
 from harness.proof.variants import Bench, cached_run
 from harness.sandbox.bubblewrap import find_sandbox
 

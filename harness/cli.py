@@ -116,7 +116,7 @@ def list_(katas: Path) -> None:
     """Show the katas and what you have done of them."""
     from rich.console import Console
 
-    from harness.ui.report import list_katas
+    from harness.ui.tables import list_katas
 
     Console().print(list_katas(all_katas(katas)))
 
@@ -130,7 +130,7 @@ def hint(katas: Path, name: str, level: int | None) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from harness.ui.progress import next_hint
+    from harness.ui.hints import next_hint
 
     kata = find_kata(name, katas)
     refuse_help(kata.slug, "hints", time.time())
@@ -148,11 +148,11 @@ def debrief(katas: Path, name: str, give_up: bool) -> None:
     """Show your way through a kata beside the reference."""
     from rich.console import Console
 
-    from harness.ui import progress, report
+    from harness.ui import progress, tables
 
     kata = find_kata(name, katas)
     refuse_help(kata.slug, "the debrief", time.time())
-    report.show_debrief(Console(), progress.debrief(kata, give_up=give_up))
+    tables.show_debrief(Console(), progress.debrief(kata, give_up=give_up))
 
 
 @main.command()
@@ -294,11 +294,11 @@ def doctor() -> None:
     """Say what of the lab works on this machine, what is missing, and the remedy."""
     from rich.console import Console
 
-    from harness.ui import report
+    from harness.ui import tables
     from harness.ui.doctor import examine_machine
 
     findings = examine_machine()
-    Console().print(report.findings(findings))
+    Console().print(tables.findings(findings))
     sys.exit(4 if any(f.state == "missing" for f in findings) else 0)
 
 

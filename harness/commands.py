@@ -12,20 +12,22 @@ from typing import Literal
 import click
 from rich.console import Console
 
-from harness.check import feedback
-from harness.check.attempt import Cancelled, attempt
+from harness.check.attempt import Cancelled
+from harness.check.examine import Listener, RunContext
 from harness.course import scaffold
 from harness.course.errors import KataError, LabError, SubmissionError
 from harness.course.kata import Kata, shown
-from harness.course.notebook import Submission, authored, read_submission, submit
+from harness.course.notebook import authored
+from harness.course.submission import Submission, read_submission, submit
 from harness.judging.verdict import Judge
 from harness.proof import prove as proof
 from harness.proof.calibrate import calibrate, calibrate_fixes
 from harness.proof.variants import Bench
 from harness.sandbox.forkserver import Kernels
 from harness.ui import matrix, report
-from harness.ui.checking import FRAGMENT, checked, keep, load_what_shows
+from harness.ui.checking import FRAGMENT, checked, keep, load_for_pages
 from harness.ui.events import Events, tell
+from harness.ui.view import view_of
 from harness.ui.watch import versions
 
 Show = Literal["text", "json", "events"]
@@ -36,68 +38,52 @@ KATAS_AT_ONCE = 2
 def check(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None, show: Show) -> int:
     """Run and judge a learner's notebook; return the exit code."""
     console = Console(stderr=show != "text", quiet=show != "text")
-    shipped = authored(kata)
-    submission = submit(kata, shipped, read_submission(notebook), shown(notebook))
+    submission = submit(kata, authored(kata), read_submission(notebook), shown(notebook))
     if submission.as_shipped:
-        report.show_page(console, kata, next(cell.source for cell in shipped.cells if cell.cell_type == "markdown"))
-    threading.Thread(target=load_what_shows, args=(kata,), daemon=True).start()
+        report.show_brief(console, kata, next(cell.source for cell in submission.shipped.cells if cell.cell_type == "markdown"))
+    threading.Thread(target=load_for_pages, args=(kata,), daemon=True).start()
     with Judge(kata.folder) as judge:
-        if show == "events":
-            follow = Events(kata.toml.curve)
-            done = attempt(
-                kata, submission, kernels, seed=seed, judge=judge, on_seeds=follow.start, on_row=follow.row, on_examined=follow.examined
-            )
-        else:
-            done = checked(console, kata, submission, kernels, judge, seed, threading.Event())
-    whys = feedback.whys(kata, done)
-    verdict = keep(kata, done, whys)
-    report.show_conclusion(console, kata, done, whys)
+        context = RunContext(kernels, judge, listener=Events(kata) if show == "events" else Listener())
+        view = view_of(kata, checked(console, kata, submission, context, seed))
+    verdict = keep(view)
+    report.show_conclusion(console, view)
     if show == "json":
         click.echo(verdict)
     if show == "events":
-        text = report.conclusion(kata, done).plain
-        tell("done", exit_code=done.exit_code, fixed=done.fixed, conclusion=text, page=str(done.folder / FRAGMENT))
-    return done.exit_code
+        done, page = view.attempt, str(view.attempt.folder / FRAGMENT)
+        tell("done", exit_code=done.exit_code, fixed=done.fixed, conclusion=view.conclusion.text, page=page)
+    return view.attempt.exit_code
 
 
 def watch(kata: Kata, kernels: Kernels, *, notebook: Path, seed: int | None) -> None:
-    """Check a learner's notebook now and whenever it is saved with other code, until ctrl-C."""
+    """Check a learner's notebook now, and after each save that changes its code, until ctrl-C."""
     console, running = Console(), threading.Event()
     with Judge(kata.folder) as judge, ThreadPoolExecutor(1) as aside:
         try:
             for version in versions(kata, notebook):
                 running.set()
                 running = threading.Event()
-                aside.submit(_recheck, console, kata, version, kernels, judge, seed, running)
+                aside.submit(_recheck, console, kata, version, RunContext(kernels, judge, running), seed)
         finally:
             running.set()
 
 
-def _recheck(
-    console: Console,
-    kata: Kata,
-    version: Submission | SubmissionError,
-    kernels: Kernels,
-    judge: Judge,
-    seed: int | None,
-    stop: threading.Event,
-) -> None:
+def _recheck(console: Console, kata: Kata, version: Submission | SubmissionError, context: RunContext, seed: int | None) -> None:
     console.rule(f"[dim]{datetime.now():%H:%M:%S}[/]", style="dim")
     try:
         if isinstance(version, SubmissionError):
             raise version
-        done = checked(console, kata, version, kernels, judge, seed, stop)
-        whys = feedback.whys(kata, done)
-        keep(kata, done, whys)
-        report.show_conclusion(console, kata, done, whys)
+        view = view_of(kata, checked(console, kata, version, context, seed))
+        keep(view)
+        report.show_conclusion(console, view)
     except Cancelled:
-        console.print("saved again: this run was ended", style="dim")
+        console.print("You saved a new version; this run was stopped.", style="dim")
     except LabError as e:
         console.print(f"Error: {e}", style="red", markup=False)
     except Exception:
         console.print_exception()
-    if not stop.is_set():
-        console.print(f"Waiting for you to save {shown(kata.notebook)}; ctrl-C ends.", style="dim", highlight=False)
+    if not context.stop.is_set():
+        console.print(f"Waiting for the next save of {shown(kata.notebook)}; ctrl-C ends.", style="dim", highlight=False)
 
 
 def prove(katas: Sequence[Kata], kernels: Kernels, *, jobs: int) -> int:

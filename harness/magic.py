@@ -26,10 +26,12 @@ from IPython.display import HTML, DisplayHandle, Markdown, display
 
 from harness.course.errors import LabError, SubmissionError
 from harness.course.kata import Kata, all_katas, load_kata
-from harness.course.notebook import DESK_CELL, authored, diffs, read_submission, sources, submit
+from harness.course.notebook import CHECK_CELL, authored, diffs, sources
+from harness.course.submission import read_submission, submit
 from harness.exam.state import FILE as EXAM
 from harness.exam.state import refuse_help
 from harness.ui import progress
+from harness.ui.hints import next_hint
 from harness.ui.webpage import as_html, render
 
 WORDS = ("check", "hint", "diff", "progress", "debrief")
@@ -132,7 +134,7 @@ class KataMagics(Magics):  # type: ignore[misc]
     def _unchanged_note(self, path: Path) -> str:
         """A word to whoever edited, and did not save, or forgot to edit."""
         try:
-            saved = {cell: source for cell, source in sources(read_submission(path)).items() if cell != DESK_CELL}
+            saved = {cell: source for cell, source in sources(read_submission(path)).items() if cell != CHECK_CELL}
         except SubmissionError:
             return ""
         unchanged, self._checked = saved == self._checked, saved
@@ -143,7 +145,7 @@ class KataMagics(Magics):  # type: ignore[misc]
     def _hint(self, rest: Sequence[str]) -> None:
         kata = self.kata()
         refuse_help(kata.slug, "hints", time.time())
-        hint = progress.next_hint(kata, int(_number(rest[0])) if rest else None)
+        hint = next_hint(kata, int(_number(rest[0])) if rest else None)
         more = "\n\nThe next one: `%kata hint`" if hint.level < hint.of else ""
         display(Markdown(f"**Hint {hint.level} of {hint.of}**\n\n{hint.text}{more}"))
 

@@ -11,8 +11,10 @@ from rich.console import Console
 
 from fixtures.seeds import HELD_OUT
 from harness.check.attempt import attempt
+from harness.check.examine import RunContext
 from harness.check.preflight import Preflight
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
 from harness.sandbox.bubblewrap import find_sandbox
 from harness.ui import report
 from harness.ui.webpage import Words, write_report
@@ -27,7 +29,7 @@ def check(sums, with_fix, kernels, monkeypatch):
 
     def check(fix=None, seed=0, **cells):
         submission = submit(sums, authored(sums), with_fix(fix, **cells), "x.ipynb")
-        return attempt(sums, submission, kernels, seed=seed)
+        return attempt(sums, submission, RunContext(kernels), seed=seed)
 
     return check
 
@@ -239,7 +241,7 @@ def test_pasted_outputs_are_no_run(sums, with_fix, kernels):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [{"output_type": "stream", "name": "stdout", "text": "all checks pass"}], 1
 
-    done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), kernels, seed=0)
+    done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), RunContext(kernels), seed=0)
 
     assert done.exit_code == 1
 

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 KATAS = all_katas(ROOT / "katas")
 MAX_CELL_LINES = 40  # a file that ranks import is one cell; the others stay under 30
 MAX_CODE_LINES = 175
+BRIEF = ["What happened", "What is known", "What you hand over", "Rules"]
+MAX_BRIEF_WORDS = 200
 
 
 @pytest.mark.parametrize("kata", KATAS, ids=lambda kata: kata.slug)
@@ -30,11 +32,13 @@ def test_a_notebook_can_be_read_in_one_sitting(kata):
 
 
 @pytest.mark.parametrize("kata", KATAS, ids=lambda kata: kata.slug)
-def test_the_page_names_the_check_and_the_other_nights(kata):
-    cells = authored(kata).cells
+def test_the_incident_brief_has_its_four_parts_and_names_the_held_out_seeds(kata):
+    brief = authored(kata).cells[0].source
+    words = [word for word in brief.partition("\n")[2].split() if re.search("[A-Za-z]", word)]
 
-    assert f"make check KATA={kata.slug}" in cells[-1].source
-    assert "two" in cells[0].source and "replayed" in cells[0].source
+    assert re.findall(rf"^(?:#+ |\*\*)({'|'.join(BRIEF)})\b", brief, flags=re.MULTILINE) == BRIEF
+    assert len(words) <= MAX_BRIEF_WORDS
+    assert "held-out" in brief
 
 
 @pytest.mark.parametrize("kata", KATAS, ids=lambda kata: kata.slug)

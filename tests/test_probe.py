@@ -7,11 +7,13 @@ import pytest
 from nbformat.v4 import new_code_cell
 
 from harness.check.attempt import attempt
+from harness.check.examine import RunContext
 from harness.check.preflight import Preflight
 from harness.course.errors import KataError
 from harness.course.kata import load_kata
-from harness.course.notebook import apply_fix, authored, submit
+from harness.course.notebook import apply_fix, authored
 from harness.course.scene_files import inputs_for
+from harness.course.submission import submit
 from harness.sandbox.engine import Session
 
 
@@ -29,7 +31,7 @@ def check(doubles, kernels, monkeypatch):
     def check(body):
         shipped = authored(doubles)
         submission = submit(doubles, shipped, apply_fix(shipped, {"double": body}, doubles.notebook), "x.ipynb")
-        return attempt(doubles, submission, kernels, seed=0)
+        return attempt(doubles, submission, RunContext(kernels), seed=0)
 
     return check
 

@@ -13,7 +13,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,11 +27,12 @@ import psutil
 from nbformat import NotebookNode
 
 from harness.check.attempt import attempt
-from harness.check.examine import run_seed
+from harness.check.examine import RunContext, run_seed
 from harness.course.fixes import read_fix
 from harness.course.kata import Kata, load_proof
-from harness.course.notebook import apply_fix, authored, dumps, submit
+from harness.course.notebook import apply_fix, authored, dumps
 from harness.course.scene_files import world_for
+from harness.course.submission import submit
 from harness.judging.verdict import Judge
 from harness.proof.variants import RECEIPT
 from harness.sandbox.bubblewrap import Workspace
@@ -172,7 +172,7 @@ def _ways(kata: Kata, scratch: Path, repeats: int, say: Say) -> list[Way]:
                 (script, lambda: _script(kata, notebook, world)),
                 (papermill, lambda: _papermill(path, world)),
                 (cold, lambda: _command(kata, path, scratch)),
-                (warm, lambda: _recheck(lambda: attempt(kata, submission, kernels, seed=SEED, judge=judge).folder)),
+                (warm, lambda: _recheck(lambda: attempt(kata, submission, RunContext(kernels, judge), seed=SEED).folder)),
             ):
                 say(f"turn {turn} of {repeats}: {way.name}")
                 seconds, parts = run()  # type: ignore[no-untyped-call]
@@ -264,13 +264,13 @@ def _cells(path: Path) -> tuple[float, float, float]:
 
 def _pool(kata: Kata, jobs: int, scratch: Path) -> tuple[float, float]:
     """Run the repaired notebook on many seeds; return the time for all, and the training in it."""
-    notebook, stop = _repaired(kata), threading.Event()
+    notebook = _repaired(kata)
     for seed in range(POOL_RUNS):
         world_for(kata, seed)
     with kernels_for([kata]) as kernels, ThreadPoolExecutor(jobs) as pool:
         kernels.wait_until_ready()
         began = time.monotonic()
-        runs = [pool.submit(run_seed, kata, notebook, seed, scratch / "pool" / str(seed), kernels, stop) for seed in range(POOL_RUNS)]
+        runs = [pool.submit(run_seed, kata, notebook, seed, scratch / "pool" / str(seed), RunContext(kernels)) for seed in range(POOL_RUNS)]
         executions = [run.result() for run in runs]
         whole = time.monotonic() - began
     return whole, sum(_cells(execution.run_dir / "executed.ipynb")[2] for execution in executions)
@@ -282,7 +282,7 @@ def _growth(kata: Kata, scratch: Path) -> Growth:
         kernels.wait_until_ready()
         for number in range(GROWTH_RUNS[-1]):
             began = time.monotonic()
-            run_seed(kata, notebook, SEED, scratch / "growth" / str(number), kernels, threading.Event())
+            run_seed(kata, notebook, SEED, scratch / "growth" / str(number), RunContext(kernels))
             growth.seconds.append(time.monotonic() - began)
             growth.resident_mib.append(_resident_mib())
     return growth

@@ -1,35 +1,33 @@
-"""One check of a learner's notebook: the public seed first, then two that nobody has seen."""
+"""One attempt: a learner's notebook on the public seed, then on two held-out seeds."""
 
 from __future__ import annotations
 
 import secrets
 import shutil
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fixtures.recording.journal import runs_folder
 from fixtures.seeds import HELD_OUT
-from harness.check.examine import Examined, OnRow, examine
+from harness.check.examine import Examined, RunContext, examine
 from harness.check.history import remember, remembered
 from harness.check.preflight import PUBLIC_SEED, Preflight
 from harness.course.kata import Kata
-from harness.course.notebook import Submission
+from harness.course.submission import Submission
 from harness.judging.verdict import Diagnosis, Judge
 from harness.sandbox.bubblewrap import Sandbox
-from harness.sandbox.forkserver import Kernels
 
 NUM_HELD_OUT = 2
-"""Nights that a check draws, from those that no notebook can work out."""
+"""Held-out seeds of one attempt."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A whole check."""
+    """What one attempt found."""
 
     number: int
     folder: Path
@@ -41,17 +39,25 @@ class Attempt:
     not_judged: str
     """Why this machine cannot judge the kata; empty when it can."""
     asked: float
-    """When it was asked for, in seconds since 1970."""
+    """When it started, in seconds since 1970."""
     public_seed: int = PUBLIC_SEED
-    """The night that the learner knows; an exam draws its own."""
+    """The seed that the learner knows; an exam draws its own."""
+    whole: bool = True
+    """False when one seed alone was asked for."""
+    diagnosis_decides: bool = False
+    """Passing checks are not enough: every field of the diagnosis must be right."""
 
     @property
     def fixed(self) -> bool:
+        return self.checks_pass and (self.diagnosed or not self.diagnosis_decides)
+
+    @property
+    def checks_pass(self) -> bool:
         return all(e.fixed for e in self.examined)
 
     @property
     def decisive(self) -> Examined:
-        """The run to show: the first that is not fixed, else the first."""
+        """The run to show: the first whose checks do not all pass, else the first."""
         return next((e for e in self.examined if not e.fixed), self.examined[0])
 
     @property
@@ -60,8 +66,13 @@ class Attempt:
         return public.verdict.diagnosis if public.verdict and public.seed == self.public_seed else None
 
     @property
+    def diagnosed(self) -> bool:
+        """Whether every field of the diagnosis is right, on the public seed."""
+        return self.diagnosis is not None and bool(self.diagnosis.right) and not self.diagnosis.wrong
+
+    @property
     def check_broke(self) -> bool:
-        """Whether a check raised something else than a failed assertion: the kata is malformed."""
+        """Whether a check raised anything but a failed assertion: the kata is malformed."""
         return any(c.status == "error" for e in self.examined if e.verdict for c in e.verdict.checks)
 
     @property
@@ -74,56 +85,82 @@ class Attempt:
 
 
 class Cancelled(Exception):
-    """Nobody waits for this check any more: it leaves no trace."""
+    """The attempt was stopped before its verdict: it leaves no trace."""
+
+
+def checks_hidden(kata: Kata, examined: Examined) -> bool:
+    """Whether a run's checks stay hidden: where the diagnosis decides, they would answer a form that is still empty."""
+    form = examined.verdict.diagnosis if examined.verdict else None
+    return kata.diagnosis_decides and form is not None and form.blank
 
 
 def attempt(
     kata: Kata,
     submission: Submission,
-    kernels: Kernels,
+    context: RunContext,
     *,
     seed: int | None,
     public_seed: int = PUBLIC_SEED,
-    judge: Judge | None = None,
-    stop: threading.Event | None = None,
-    on_seeds: Callable[[Sequence[int]], None] = lambda seeds: None,
-    on_row: OnRow = lambda seed, row: None,
-    on_examined: Callable[[Examined], None] = lambda examined: None,
 ) -> Attempt:
-    """Check a submission: for `seed` alone, or for the public seed and, if it is fixed there, two hidden ones.
+    """Check a submission: for `seed` alone, or for the public seed and, if it passes there, for two held-out seeds.
 
-    on_seeds is told which seeds start running, on_row each telemetry row with its seed, on_examined each verdict as it is known.
-    A judge of the kata's that is running may be lent. Raises Cancelled when `stop` was set.
+    The public seed alone decides where there is a diagnosis and nothing else to hand over.
+    Raises Cancelled when the context's `stop` was set.
     """
     asked = time.time()
     number, folder = _new_run(kata)
-    stop = stop or threading.Event()
-    lent = nullcontext(judge) if judge else Judge(kata.folder)
-    # Two at a time: the hidden seeds side by side, or the public one beside the preflight.
-    with lent as judge, ThreadPoolExecutor(NUM_HELD_OUT) as pool, Preflight(kata, kernels, pool) as preflight:
-        rounds = [[seed]] if seed is not None else [[public_seed], _draw_held_out()]
+    own = nullcontext(context.judge) if context.judge else Judge(kata.folder)
+    # Two at a time: the held-out seeds in parallel, or the public one beside the preflight.
+    with own as judge, ThreadPoolExecutor(NUM_HELD_OUT) as pool, Preflight(kata, context.kernels, pool) as preflight:
+        context = replace(context, judge=judge)
+        rounds = _rounds(kata, seed, public_seed)
         examined: list[Examined] = []
         for seeds in rounds:
-            on_seeds(seeds)
+            context.listener.on_seeds(seeds)
             if submission.as_shipped:
                 preflight.prepare("reference")
-            for one in examine(kata, judge, submission.notebook, seeds, folder, kernels, pool, stop, on_row):
-                if stop.is_set():
+            for one in examine(kata, submission.notebook, seeds, folder, pool, context):
+                if context.stop.is_set():
                     shutil.rmtree(folder, ignore_errors=True)
                     raise Cancelled
                 examined.append(one)
-                on_examined(one)
-            if not examined[0].fixed:
+                context.listener.on_examined(one)
+            if not examined[0].fixed or (kata.diagnosis_decides and not _all_right(examined[0])):
                 break
         why_not = _why_not_judged(preflight, judge, submission, examined)
     attempts_before = len(remembered(kata.slug, "attempt"))
-    done = Attempt(number, folder, submission, tuple(examined), attempts_before, kernels.sandbox, why_not, asked, public_seed)
+    done = Attempt(
+        number,
+        folder,
+        submission,
+        tuple(examined),
+        attempts_before,
+        context.kernels.sandbox,
+        why_not,
+        asked,
+        public_seed,
+        whole=seed is None,
+        diagnosis_decides=kata.diagnosis_decides,
+    )
     _remember(kata, done)
     return done
 
 
+def _rounds(kata: Kata, seed: int | None, public_seed: int) -> list[list[int]]:
+    """The seeds of an attempt; each round runs only if the one before passed."""
+    if seed is not None:
+        return [[seed]]
+    nothing_to_rerun = kata.kind == "read" and kata.diagnosis_decides
+    return [[public_seed]] if nothing_to_rerun else [[public_seed], _draw_held_out()]
+
+
+def _all_right(examined: Examined) -> bool:
+    form = examined.verdict.diagnosis if examined.verdict else None
+    return form is not None and not form.wrong
+
+
 def _why_not_judged(preflight: Preflight, judge: Judge, submission: Submission, examined: Sequence[Examined]) -> str:
-    """Why a failure is not the learner's: the preflight does not hold on this machine. Empty for whatever can be judged."""
+    """Why this machine cannot judge the kata; empty when it can, and when nothing failed."""
     if not any(e.verdict and not e.fixed for e in examined):
         return ""
     shipped = examined[0] if submission.as_shipped and examined[0].seed == PUBLIC_SEED else None
@@ -135,7 +172,7 @@ def _draw_held_out() -> list[int]:
 
 
 def _new_run(kata: Kata) -> tuple[int, Path]:
-    """Make the next run folder; two checks at once get two."""
+    """Make the next attempt's folder; two attempts at once get one each."""
     parent = runs_folder() / kata.slug
     parent.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
@@ -150,6 +187,7 @@ def _new_run(kata: Kata) -> tuple[int, Path]:
 
 
 def _remember(kata: Kata, done: Attempt) -> None:
+    verdict, hidden = done.decisive.verdict, checks_hidden(kata, done.decisive)
     remember(
         kata,
         "attempt",
@@ -159,6 +197,7 @@ def _remember(kata: Kata, done: Attempt) -> None:
         changed=list(done.submission.changed),
         outcomes=[e.execution.outcome for e in done.examined],
         fixed=done.fixed,
-        failed=[c.name for c in done.decisive.verdict.failed] if done.decisive.verdict else [],
+        whole=done.whole,
+        failed=[] if hidden or not verdict else [c.name for c in verdict.failed],
         diagnosis=done.diagnosis and asdict(done.diagnosis),
     )

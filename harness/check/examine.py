@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -18,8 +19,6 @@ from harness.judging.verdict import Judge, Verdict
 from harness.sandbox.forkserver import Kernels
 from harness.sandbox.kernel import Execution, Place, run
 from harness.sandbox.watchdog import Row
-
-OnRow = Callable[[int, Row], None]
 
 
 @dataclass(frozen=True)
@@ -39,47 +38,59 @@ class Examined:
         return self.verdict is None and self.execution.outcome != "cell_error"
 
 
+class Listener:
+    """Follows an attempt while it runs; this one does nothing. Rows come from other threads."""
+
+    def on_seeds(self, seeds: Sequence[int]) -> None:
+        """Note the seeds whose runs start now."""
+
+    def on_row(self, seed: int, row: Row) -> None:
+        """Note a telemetry row of a seed's run as it is written."""
+
+    def on_examined(self, examined: Examined) -> None:
+        """Note a verdict as soon as it is known."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What runs of a kata share: where their kernels come from, who judges them, what stops them, who follows them."""
+
+    kernels: Kernels
+    judge: Judge | None = None
+    """A judge that is already running; without one, an attempt starts its own."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Setting it kills the kernels."""
+    listener: Listener = field(default_factory=Listener)
+
+
 def examine(
-    kata: Kata,
-    judge: Judge,
-    notebook: NotebookNode,
-    seeds: Sequence[int],
-    folder: Path,
-    kernels: Kernels,
-    executor: Executor,
-    stop: threading.Event,
-    on_row: OnRow,
+    kata: Kata, notebook: NotebookNode, seeds: Sequence[int], folder: Path, executor: Executor, context: RunContext
 ) -> Iterator[Examined]:
-    """Run a notebook for several seeds side by side, and judge them when the last kernel is dead. Setting `stop` kills the kernels."""
-    futures = [executor.submit(run_seed, kata, notebook, seed, folder / f"seed-{seed}", kernels, stop, on_row) for seed in seeds]
+    """Run a notebook for several seeds in parallel, and judge the runs after the last kernel has ended. The context needs a judge."""
+    judge = context.judge
+    assert judge
+    futures = [executor.submit(run_seed, kata, notebook, seed, folder / f"seed-{seed}", context) for seed in seeds]
     try:
-        # Loading with the kernels' server would make all of it slower; while a kernel trains there is room.
-        kernels.wait_until_ready()
+        # Loading the judge beside the kernels' server would delay both; while a kernel trains there is room.
+        context.kernels.wait_until_ready()
         judge.start()
         executions = [future.result() for future in futures]
     except BaseException:
-        stop.set()
+        context.stop.set()
         raise
     # The truth of a seed is made only now: no kernel lives that could read it.
     for seed, execution in zip(seeds, executions, strict=True):
         yield judge_execution(judge, seed, execution)
 
 
-def run_seed(
-    kata: Kata,
-    notebook: NotebookNode,
-    seed: int,
-    run_dir: Path,
-    kernels: Kernels,
-    stop: threading.Event,
-    on_row: OnRow = lambda seed, row: None,
-) -> Execution:
+def run_seed(kata: Kata, notebook: NotebookNode, seed: int, run_dir: Path, context: RunContext) -> Execution:
     """Run a notebook in the world of one seed."""
     # The inputs are not needed before the last cell, and are drawn while the others run.
     with ThreadPoolExecutor(1) as aside:
         inputs = aside.submit(inputs_for, kata, seed).result
-        place = Place(kernels, world_for(kata, seed), run_dir, kata.toml.budget, kata.probe, inputs, module_folders(kata.folder))
-        return run(without_outputs(notebook), place, seed=seed, on_row=lambda row: on_row(seed, row), stop=stop)
+        place = Place(context.kernels, world_for(kata, seed), run_dir, kata.toml.budget, kata.probe, inputs, module_folders(kata.folder))
+        on_row = partial(context.listener.on_row, seed)
+        return run(without_outputs(notebook), place, seed=seed, on_row=on_row, stop=context.stop)
 
 
 def judge_execution(judge: Judge, seed: int, execution: Execution) -> Examined:

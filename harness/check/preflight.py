@@ -17,7 +17,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from fixtures.recording.journal import runs_folder
-from harness.check.examine import Examined, judge_execution, run_seed
+from harness.check.examine import Examined, RunContext, judge_execution, run_seed
 from harness.course.fixes import with_fix
 from harness.course.kata import Kata, Proof, listed, load_proof
 from harness.course.notebook import authored
@@ -44,9 +44,8 @@ class Preflight:
         # A kata in the making has no proof.toml yet, and no preflight.
         if self._declared() and not self._known.exists() and name not in self._runs:
             folder = Path(self._scratch.name) / name
-            self._runs[name] = self._executor.submit(
-                run_seed, self._kata, self._notebook(name), PUBLIC_SEED, folder, self._kernels, self._stop
-            )
+            context = RunContext(self._kernels, stop=self._stop)
+            self._runs[name] = self._executor.submit(run_seed, self._kata, self._notebook(name), PUBLIC_SEED, folder, context)
 
     def failure(self, judge: Judge, broken: Examined | None) -> str:
         """Return why this machine cannot judge the kata; empty when it can. `broken` is a run of the notebook as shipped, if there is one."""

@@ -12,19 +12,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.check.attempt import Attempt
-from harness.check.examine import Examined
+from harness.check.examine import Examined, Listener, RunContext
 from harness.course.kata import Kata, all_katas, find_kata, shown
-from harness.course.notebook import authored, read_submission, submit
+from harness.course.notebook import authored
+from harness.course.submission import read_submission, submit
 from harness.exam.draw import as_authored, draw, in_tracks, lay_out, mend, met
 from harness.exam.page import write_card
 from harness.exam.scorecard import ScoreCard, clock, score
 from harness.exam.state import Asked, Drawn, Exam, Finished, Judged, Paused, Resumed, Started, Told, append, new_folder, read
 from harness.judging.verdict import Judge
 from harness.sandbox.forkserver import Kernels
-from harness.ui import lab_notebook, report
-from harness.ui.checking import checked, keep, load_what_shows
-from harness.ui.lab_notebook import Page
+from harness.ui import report
+from harness.ui.checking import checked, keep, load_for_pages
+from harness.ui.view import CheckView, view_of
 
 Clock = Callable[[], float]
 
@@ -125,27 +125,35 @@ def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence:
     submission = submit(kata, authored(kata), as_authored(kata, drawn, read_submission(path)), shown(path))
     number = 1 + len(exam.checks(drawn.kata))
     append(exam.folder, Asked(now(), drawn.kata, number, confidence))
-    threading.Thread(target=load_what_shows, args=(kata,), daemon=True).start()
-
-    def told(examined: Examined) -> None:
-        if not examined.unjudged:
-            append(exam.folder, Told(now(), drawn.kata, number, examined.seed, examined.fixed))
-
+    threading.Thread(target=load_for_pages, args=(kata,), daemon=True).start()
     try:
         with Judge(kata.folder) as judge:
-            done = checked(console, kata, submission, kernels, judge, None, threading.Event(), public_seed=drawn.seed, on_examined=told)
+            context = RunContext(kernels, judge, listener=_Log(exam, drawn, number, now))
+            view = view_of(kata, checked(console, kata, submission, context, None, drawn.seed), exam=True)
     except KeyboardInterrupt:
         if _again(exam).checks(drawn.kata)[-1].counted:
-            raise KeyboardInterrupt("a verdict was shown, so that this check counts") from None
+            raise KeyboardInterrupt("a verdict was shown, so this attempt counts") from None
         raise
-    keep(kata, done, helps=False)
-    append(exam.folder, _judged(drawn, number, done, lab_notebook.read(done.folder), now()))
-    report.show_outcome(console, kata, done, fields_named=False)
-    _show_after(console, _again(exam), drawn, done, confidence, now())
-    return done.exit_code
+    keep(view)
+    append(exam.folder, _judged(drawn, number, view, now()))
+    report.show_outcome(console, view)
+    _show_after(console, _again(exam), drawn, view, confidence, now())
+    return view.attempt.exit_code
 
 
-def _judged(drawn: Drawn, number: int, done: Attempt, page: Page | None, time: float) -> Judged:
+class _Log(Listener):
+    """Writes down each verdict before it is shown."""
+
+    def __init__(self, exam: Exam, drawn: Drawn, number: int, now: Clock) -> None:
+        self._exam, self._drawn, self._number, self._now = exam, drawn, number, now
+
+    def on_examined(self, examined: Examined) -> None:
+        if not examined.unjudged:
+            append(self._exam.folder, Told(self._now(), self._drawn.kata, self._number, examined.seed, examined.fixed))
+
+
+def _judged(drawn: Drawn, number: int, view: CheckView, time: float) -> Judged:
+    done = view.attempt
     verdict, form = done.decisive.verdict, done.diagnosis
     right, wrong = (form.right, form.wrong) if form else ((), ())
     return Judged(
@@ -159,12 +167,13 @@ def _judged(drawn: Drawn, number: int, done: Attempt, page: Page | None, time: f
         decided_by=done.decisive.seed,
         right=() if form and form.blank else right,
         wrong=(*right, *wrong) if form and form.blank else wrong,
-        filled=tuple(page.diagnosis) if page else (),
+        filled=tuple(view.form),
     )
 
 
-def _show_after(console: Console, exam: Exam, drawn: Drawn, done: Attempt, confidence: float | None, now: float) -> None:
-    used, left = exam.used(drawn), clock(exam.limit_s - exam.clock(now))
+def _show_after(console: Console, exam: Exam, drawn: Drawn, view: CheckView, confidence: float | None, now: float) -> None:
+    done, used = view.attempt, exam.used(drawn)
+    left = clock(exam.limit_s - exam.clock(now))
     console.print()
     if done.submission.as_shipped:
         console.print(f"  {shown(exam.notebook(drawn))} is as it was handed out: save your changes there.", highlight=False)

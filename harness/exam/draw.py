@@ -150,32 +150,22 @@ def exam_copy(kata: Kata, drawn: Drawn) -> NotebookNode:
 
 def _head(drawn: Drawn) -> str:
     return (
-        f"**Exam.** This is night {drawn.seed}: figures that a page quotes may be another night's. You have {drawn.checks} checks, and no hints. "
-        f"Save, then `make exam-check KATA={drawn.kata} CONFIDENCE=0.8` in a terminal, with how sure you are, from 0 to 1, that your repair "
-        f"holds on nights that nobody has seen. `make exam-status` says what is left."
+        f"**Exam.** The public seed is {drawn.seed} here, not {PUBLIC_SEED}: figures in the brief may come from another seed. "
+        f"You have {drawn.checks} attempts and no hints. Save, then `make exam-check KATA={drawn.kata} CONFIDENCE=0.8` in a terminal. "
+        "The confidence, from 0 to 1, says how sure you are that your repair holds on held-out seeds. `make exam-status` shows what is left."
     )
 
 
 def _to_exam(cell_id: str, source: str, drawn: Drawn) -> str:
     if cell_id == "parameters":
         source = source.replace(f"SEED = {PUBLIC_SEED}", f"SEED = {drawn.seed}")
-    for ours, theirs in _wordings(drawn):
-        source = source.replace(ours, theirs)
     return source
-
-
-def _wordings(drawn: Drawn) -> list[tuple[str, str]]:
-    return [
-        (f"(seed {PUBLIC_SEED})", f"(seed {drawn.seed})"),
-        (f"`make check KATA={drawn.kata}`", f"`make exam-check KATA={drawn.kata}`"),
-        (f" Stuck? `make hint KATA={drawn.kata}`.", " There are no hints in an exam."),
-    ]
 
 
 def as_authored(kata: Kata, drawn: Drawn, learner: NotebookNode) -> NotebookNode:
     """Return a learner's copy of an exam as one of the kata's own notebook: what only the exam wrote is undone.
 
-    Then a check, the lab book and a diff show what the learner changed, and nothing else.
+    Then the verdict, the lab notebook and a diff show what the learner changed, and nothing else.
     """
     learner.cells = [cell for cell in learner.cells if cell.get("id") != EXAM_CELL]
     own = {cell.id: cell.source for cell in authored(kata).cells}
@@ -184,7 +174,5 @@ def as_authored(kata: Kata, drawn: Drawn, learner: NotebookNode) -> NotebookNode
         cell_id = cell.get("id")
         if cell_id in own and source == _to_exam(cell_id, own[cell_id], drawn):
             source = own[cell_id]
-        for ours, theirs in _wordings(drawn):
-            source = source.replace(theirs, ours)
         cell["source"] = source
     return learner

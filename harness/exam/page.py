@@ -12,7 +12,9 @@ from harness.course.kata import Kata, load_proof
 from harness.exam.questions import Prompt, prompts
 from harness.exam.scorecard import DEFINITIONS, KataScore, Replayed, ScoreCard, clock
 from harness.ui import lab_notebook
-from harness.ui.webpage import Plot, render
+from harness.ui.lab_notebook import LabEntry
+from harness.ui.plot import Plot
+from harness.ui.webpage import render
 
 ROW, LEFT, RIGHT = 34, 130, 40
 MARK = 20
@@ -112,14 +114,14 @@ def _write(card: ScoreCard, name: str, sections: list[Section]) -> Path:
 
 def _section(card: ScoreCard, kata: Kata, score: KataScore) -> Section:
     proof = load_proof(kata)
-    before: list[lab_notebook.Page | None] = [None]
+    before: list[LabEntry | None] = [None]
     for replayed in score.replay:
         before.append(replayed.page or before[-1])
     steps = [_step(kata, replayed, earlier) for replayed, earlier in zip(score.replay, before, strict=False)]
     return Section(score, proof.goal, kata.toml.curve, prompts(card.exam, kata, proof, score), steps)
 
 
-def _step(kata: Kata, replayed: Replayed, before: lab_notebook.Page | None) -> Step:
+def _step(kata: Kata, replayed: Replayed, before: LabEntry | None) -> Step:
     check, page, judged = replayed.check, replayed.page, replayed.judged
     return Step(
         check.number,
@@ -143,7 +145,7 @@ def _step(kata: Kata, replayed: Replayed, before: lab_notebook.Page | None) -> S
     )
 
 
-def _evidence(page: lab_notebook.Page) -> list[tuple[str, str]]:
+def _evidence(page: LabEntry) -> list[tuple[str, str]]:
     if page.fixed:
         return []
     claims = page.failed or ("The notebook runs to its end.",)

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from harness.course.fixes import read_fix
-from harness.course.kata import Fix, Kata, Proof, listed
+from harness.check.feedback import DIAGNOSIS_CELL, resembling_masks
+from harness.course.kata import Kata, Proof, listed
 from harness.course.notebook import authored, begins
-from harness.exam.scorecard import KataScore, Replayed
+from harness.exam.scorecard import KataScore
 from harness.exam.state import Exam
-from harness.ui.lab_notebook import Page
+from harness.ui.lab_notebook import LabEntry
 
 SURE, UNSURE = 0.7, 0.4
 MANY_CELLS = 3
-DIAGNOSIS_CELL = "diagnosis"
 
 
 @dataclass(frozen=True)
@@ -116,47 +115,23 @@ def _many(number: int, cells: list[str]) -> Prompt:
 
 
 def _masks(kata: Kata, proof: Proof, score: KataScore) -> Iterator[Prompt]:
-    """A mask is named once, at the first check that looks like it."""
+    """A masking fix is named once, at the first attempt that resembles it."""
     met: set[str] = set()
+    shipped = authored(kata)
     for replayed in score.replay:
-        fix, others = closest_mask(kata, proof, replayed)
-        if fix and fix.name not in met:
-            met.add(fix.name)
-            more = f" ({others + 1} known ones do; this one is the closest to what was written)" if others else ""
+        entry, judged = replayed.page, replayed.judged
+        if not entry or not judged or judged.exit_code != 1:
+            continue
+        alike = resembling_masks(kata, proof, shipped, set(judged.failed), entry.cells)
+        if alike and alike[0].name not in met:
+            met.add(alike[0].name)
+            others = f" ({len(alike)} known ones do; this one is the closest)" if len(alike) > 1 else ""
+            number = replayed.check.number
             yield Prompt(
-                f"Check {replayed.check.number} fails the checks that the known masking repair `{fix.name}` fails{more}. Of that one: {fix.why}",
+                f"The known masking repair `{alike[0].name}` fails the same checks as attempt {number}{others}. Of that one: {alike[0].why}",
                 "What does your repair act on, and what would still be wrong after it?",
-                (replayed.check.number,),
+                (number,),
             )
-
-
-def closest_mask(kata: Kata, proof: Proof, replayed: Replayed) -> tuple[Fix | None, int]:
-    """Return the known masking repair that a check looks like, and how many others fail the same checks.
-
-    It fails what the check failed, apart from what the notebook as shipped fails too, and replaces a cell that was changed.
-    Of several the one whose words are closest to the learner's.
-    """
-    page, judged = replayed.page, replayed.judged
-    if not (page and judged and judged.failed and _code(page)):
-        return None, 0
-    shipped = {cell.id: cell.source for cell in authored(kata).cells}
-    own = {cell: _new_words(shipped.get(cell, ""), page.cells[cell]) for cell in _code(page)}
-    alike = []
-    for fix in proof.fix:
-        theirs = {cell: words for cell, words in _fix_words(kata, fix, shipped).items() if cell in own}
-        if theirs and fix.expect == "fail" and set(fix.fails) <= set(judged.failed) <= {*fix.fails, *proof.broken.fails}:
-            shared = sum(len(own[cell] & words) / max(1, len(own[cell] | words)) for cell, words in theirs.items())
-            alike.append((set(fix.fails) == set(judged.failed), shared, fix))
-    return (max(alike, key=lambda found: found[:2])[2], len(alike) - 1) if alike else (None, 0)
-
-
-def _fix_words(kata: Kata, fix: Fix, shipped: dict[str, str]) -> dict[str, set[str]]:
-    return {cell: _new_words(shipped.get(cell, ""), source) for cell, source in read_fix(kata, fix.name).items() if cell != DIAGNOSIS_CELL}
-
-
-def _new_words(shipped: str, source: str) -> set[str]:
-    old = set(shipped.splitlines())
-    return {word for line in source.splitlines() if line not in old for word in re.findall(r"\w+", line)}
 
 
 def _claims(score: KataScore) -> Iterator[Prompt]:
@@ -221,15 +196,15 @@ def _end(exam: Exam, score: KataScore) -> Iterator[Prompt]:
         )
 
 
-def _code(page: Page) -> list[str]:
+def _code(page: LabEntry) -> list[str]:
     return [cell for cell in page.cells if cell != DIAGNOSIS_CELL]
 
 
-def _guess(page: Page) -> dict[str, object]:
+def _guess(page: LabEntry) -> dict[str, object]:
     return dict(page.diagnosis)
 
 
-def _changed(before: Page, after: Page) -> list[str]:
+def _changed(before: LabEntry, after: LabEntry) -> list[str]:
     cells = dict.fromkeys([*_code(before), *_code(after)])
     return [cell for cell in cells if before.cells.get(cell) != after.cells.get(cell)]
 

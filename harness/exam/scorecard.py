@@ -29,7 +29,7 @@ class Replayed:
     """One check, with its page of the lab book where there is one."""
 
     check: Check
-    page: lab_notebook.Page | None
+    page: lab_notebook.LabEntry | None
 
     @property
     def judged(self) -> Judged | None:
@@ -139,7 +139,7 @@ def _turned(own: list[Check], everything: Iterable[Check]) -> float | None:
     return max((c.at_s for c in everything if c.kata != own[0].kata and c.at_s < own[0].at_s), default=0.0)
 
 
-def _page(check: Check) -> lab_notebook.Page | None:
+def _page(check: Check) -> lab_notebook.LabEntry | None:
     return lab_notebook.read(runs_folder() / check.kata / f"{check.judged.run:04d}") if check.judged else None
 
 

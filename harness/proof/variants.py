@@ -19,7 +19,7 @@ from typing import Protocol
 from nbformat import NotebookNode
 
 from fixtures.recording.journal import runs_folder
-from harness.check.examine import run_seed
+from harness.check.examine import RunContext, run_seed
 from harness.course.errors import KataError
 from harness.course.fixes import with_fix
 from harness.course.kata import Fix, Kata, Proof
@@ -190,7 +190,7 @@ def cached_run(bench: Bench, notebook: NotebookNode, seed: int, again: str = "")
         return Execution(**json.loads(receipt.read_text()), run_dir=run_dir)
     # Another proof may be at the same run: each makes its own, and the first one that is whole is kept.
     making = run_dir.with_name(f".{run_dir.name}-{secrets.token_hex(4)}")
-    execution = run_seed(bench.kata, notebook, seed, making, bench.kernels, bench.stop)
+    execution = run_seed(bench.kata, notebook, seed, making, RunContext(bench.kernels, stop=bench.stop))
     # Whatever else ended a run may have been the machine's fault: it is tried again next time.
     if execution.outcome in ("completed", "cell_error"):
         (making / RECEIPT).write_text(json.dumps({k: v for k, v in asdict(execution).items() if k != "run_dir"}))

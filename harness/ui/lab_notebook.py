@@ -1,4 +1,4 @@
-"""The lab book: what a learner thought, looked at, changed and was told, a page for each check, kept beside its verdict."""
+"""The lab notebook: what a learner thought, looked at, changed and was told. One entry for each attempt, kept beside its verdict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from nbformat import NotebookNode
 from pydantic import TypeAdapter
@@ -16,45 +15,47 @@ from fixtures.recording.journal import runs_folder
 from harness.check.attempt import Attempt
 from harness.course.kata import Kata
 from harness.course.notebook import authored, diffs, sources
-from harness.judging.evidence import MissingEvidence, Reported
-from harness.ui.webpage import Plot, plot
+from harness.ui.plot import Plot
+from harness.ui.view import CheckView
 
-FILE = "labbook.json"
+FILE = "lab_notebook.json"
 HYPOTHESIS_CELL = "hypothesis"
-"""The kata's own cell that asks for one."""
+"""The kata's own cell that asks for a hypothesis."""
 HYPOTHESIS = re.compile(r"^[\W_]*hypothes[ie]s\b", re.IGNORECASE)
-"""How a Markdown cell begins that is a hypothesis: `Hypothesis: …`, in bold or as a heading if one likes."""
-MAX_FIELD_CHARS = 300
+"""How a Markdown cell begins that is a hypothesis: `Hypothesis: …`, also in bold or as a heading."""
 
 
 @dataclass(frozen=True)
-class Page:
-    """One check."""
+class LabEntry:
+    """One attempt."""
 
     run: int
     time: float
-    """When it was asked for, in seconds since 1970."""
+    """When it started, in seconds since 1970."""
     seeds: tuple[int, ...]
+    whole: bool
+    """False when one seed alone was asked for."""
     hypotheses: tuple[str, ...]
-    """What was written into the kata's own cell `hypothesis`, and Markdown cells of the learner's that begin with the word."""
+    """What was written into the kata's own cell `hypothesis`, and the learner's Markdown cells that begin with the word."""
     looked: tuple[str, ...]
     """Code cells that the learner added."""
     cells: dict[str, str]
     """The learner's version of the cells that differ from the shipped ones."""
-    diagnosis: dict[str, Any]
-    """The form as it was filled in, empty fields left out."""
+    diagnosis: dict[str, str]
+    """The form as it was filled in, without empty fields."""
     right: tuple[str, ...]
     wrong: tuple[str, ...]
-    """Its fields; both are empty where the public night was not judged."""
+    """Its fields; both are empty where the public seed was not judged."""
     outcomes: tuple[str, ...]
     failed: tuple[str, ...]
-    """Claims of the checks that failed on the night that decided."""
+    """Claims of the checks that failed on the decisive seed."""
     evidence: tuple[str, ...]
     """What was measured there."""
+    conclusion: str
     fixed: bool
     as_shipped: bool
     plot: Plot | None
-    """The curve of the night that decided."""
+    """The curve of the decisive seed."""
 
     @property
     def guess(self) -> str:
@@ -62,34 +63,37 @@ class Page:
         return ", ".join(f"{name} {value}" for name, value in self.diagnosis.items())
 
 
-def write(kata: Kata, done: Attempt) -> Path:
-    """Keep a check; return the file, which lies in the check's folder."""
-    path = done.folder / FILE
-    path.write_text(json.dumps(asdict(_page(kata, done))) + "\n", encoding="utf-8")
-    return path
+def write(view: CheckView) -> LabEntry:
+    """Keep an attempt, in its own folder."""
+    entry = _entry(view)
+    (view.attempt.folder / FILE).write_text(json.dumps(asdict(entry)) + "\n", encoding="utf-8")
+    return entry
 
 
-def _page(kata: Kata, done: Attempt) -> Page:
-    shipped = sources(authored(kata))
+def _entry(view: CheckView) -> LabEntry:
+    done, shipped = view.attempt, view.shipped
     learner = done.submission.notebook.cells
     added = [cell for cell in learner if cell.id not in shipped]
     verdict = done.decisive.verdict
-    return Page(
+    failed = verdict.failed if verdict and not view.hidden(done.decisive) else ()
+    return LabEntry(
         run=done.number,
         time=done.asked,
         seeds=tuple(e.seed for e in done.examined),
+        whole=done.whole,
         hypotheses=_hypotheses(done, added),
         looked=tuple(cell.source for cell in added if cell.cell_type == "code"),
         cells={cell.id: cell.source for cell in learner if cell.id in shipped and cell.source != shipped[cell.id]},
-        diagnosis=_form(done),
+        diagnosis=dict(view.form),
         right=done.diagnosis.right if done.diagnosis else (),
         wrong=done.diagnosis.wrong if done.diagnosis else (),
         outcomes=tuple(e.execution.outcome for e in done.examined),
-        failed=tuple(check.claim for check in verdict.failed) if verdict else (),
-        evidence=tuple(check.message for check in verdict.failed) if verdict else (done.decisive.execution.message,),
+        failed=tuple(check.claim for check in failed),
+        evidence=tuple(check.message for check in failed) if verdict else (done.decisive.execution.message,),
+        conclusion=view.conclusion.text,
         fixed=done.fixed,
         as_shipped=done.submission.as_shipped,
-        plot=plot(kata, done.decisive),
+        plot=view.plot,
     )
 
 
@@ -99,35 +103,26 @@ def _hypotheses(done: Attempt, added: Sequence[NotebookNode]) -> tuple[str, ...]
     return (*([asked_for] if asked_for else []), *own)
 
 
-def _form(done: Attempt) -> dict[str, Any]:
+def read(folder: Path) -> LabEntry | None:
+    """Return the entry of the attempt in a folder; None when it has none, or one that was cut off."""
     try:
-        form = Reported(done.examined[0].execution.evidence).artifact("diagnosis")
-    except MissingEvidence:
-        return {}
-    given = form.items() if isinstance(form, dict) else ()
-    return {str(name): str(value)[:MAX_FIELD_CHARS] for name, value in given if value not in ("", None)}
-
-
-def read(folder: Path) -> Page | None:
-    """Return the page of the check in a folder; None when it has none, or one that was cut off."""
-    try:
-        return TypeAdapter(Page).validate_json((folder / FILE).read_bytes())
+        return TypeAdapter(LabEntry).validate_json((folder / FILE).read_bytes())
     except (OSError, ValueError):
         return None
 
 
-def pages(slug: str) -> list[Page]:
-    """Return a kata's lab book, oldest page first."""
-    return sorted(_pages(runs_folder() / slug), key=lambda page: page.run)
+def entries(slug: str) -> list[LabEntry]:
+    """Return a kata's lab notebook, oldest entry first."""
+    return sorted(_entries(runs_folder() / slug), key=lambda entry: entry.run)
 
 
-def _pages(folder: Path) -> Iterator[Page]:
+def _entries(folder: Path) -> Iterator[LabEntry]:
     for place in folder.glob("[0-9]*"):
-        if page := read(place):
-            yield page
+        if entry := read(place):
+            yield entry
 
 
-def edits(kata: Kata, page: Page, before: Page | None) -> list[tuple[str, list[str]]]:
-    """Return, for each cell that was changed since the check before (else since shipped), its id and the lines of a diff."""
+def edits(kata: Kata, entry: LabEntry, before: LabEntry | None) -> list[tuple[str, list[str]]]:
+    """Return each cell that changed since the attempt before (else since shipped), with the lines of a diff."""
     shipped = sources(authored(kata))
-    return diffs(shipped | (before.cells if before else {}), shipped | page.cells)
+    return diffs(shipped | (before.cells if before else {}), shipped | entry.cells)

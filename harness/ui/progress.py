@@ -1,4 +1,4 @@
-"""What a learner's desk shows, as values: the next hint, what was changed, what is solved and what to try next, the way one went."""
+"""Progress: what a learner has solved, what to try next, and a debrief of the way through one kata."""
 
 from __future__ import annotations
 
@@ -9,36 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.check.history import Entry, remember, remembered
-from harness.course.errors import UsageError
 from harness.course.kata import Kata
 from harness.course.scaffold import hints, postmortem
 from harness.ui import lab_notebook
+from harness.ui.lab_notebook import LabEntry
 
 REFERENCE = ("Timeline", "Root cause", "Why it was hard to see", "Fix", "Guard")
 """Sections of a post-mortem that tell the way through."""
-
-
-@dataclass(frozen=True)
-class Hint:
-    """One of a kata's hints, as Markdown."""
-
-    level: int
-    of: int
-    text: str
-
-
-def next_hint(kata: Kata, level: int | None = None) -> Hint:
-    """Return the hint of a level, else the next one, and remember that it was taken.
-
-    Raises UsageError when there is none. After the last one, the last is returned again.
-    """
-    texts, taken = hints(kata), len(remembered(kata.slug, "hint"))
-    wanted = level or min(taken + 1, len(texts))
-    if not 1 <= wanted <= len(texts):
-        raise UsageError(f"{kata.slug} has {len(texts)} hints, no hint {wanted}")
-    if level is None and wanted > taken:
-        remember(kata, "hint", level=wanted)
-    return Hint(wanted, len(texts), texts[wanted - 1])
 
 
 @dataclass(frozen=True)
@@ -46,18 +23,18 @@ class Standing:
     """How far a learner is with a kata."""
 
     kata: Kata
-    checks: int
+    attempts: int
     hints: int
     fixed: bool
-    """On all nights."""
+    """On all seeds."""
     diagnosed: bool
 
     @property
     def state(self) -> str:
-        """In a word or two; empty for a kata that was never checked."""
+        """In a word or two; empty for a kata without attempts."""
         if self.fixed:
             return "fixed and diagnosed" if self.diagnosed else "fixed"
-        return f"{self.checks} check{'' if self.checks == 1 else 's'}" if self.checks else ""
+        return f"{self.attempts} attempt{'' if self.attempts == 1 else 's'}" if self.attempts else ""
 
 
 def standings(katas: Sequence[Kata]) -> list[Standing]:
@@ -68,7 +45,7 @@ def standings(katas: Sequence[Kata]) -> list[Standing]:
 
 def _standing(kata: Kata) -> Standing:
     attempts = remembered(kata.slug, "attempt")
-    fixed = any(a.get("fixed") and len(a.get("seeds", ())) > 1 for a in attempts)
+    fixed = any(a.get("fixed") and a.get("whole", len(a.get("seeds", ())) > 1) for a in attempts)
     diagnosed = any(form and not form["wrong"] for form in (a.get("diagnosis") for a in attempts))
     return Standing(kata, len(attempts), len(remembered(kata.slug, "hint")), fixed, diagnosed)
 
@@ -76,7 +53,7 @@ def _standing(kata: Kata) -> Standing:
 def try_next(found: Sequence[Standing]) -> Kata | None:
     """Return what was begun and not fixed, else the easiest that is left; None when all are fixed."""
     left = [s for s in found if not s.fixed]
-    begun = [s for s in left if s.checks]
+    begun = [s for s in left if s.attempts]
     return min(begun or left, key=lambda s: (s.kata.toml.level, s.kata.toml.minutes, s.kata.slug)).kata if left else None
 
 
@@ -85,8 +62,8 @@ def start_page(katas: Sequence[Kata], folder: Path) -> str:
     found = standings(katas)
     lines = ["# Training runs that go wrong", ""]
     lines += [
-        "Each notebook here, a kata, holds a real, small training run in which something is wrong. You have the page that an engineer on call gets, and the",
-        "run's telemetry. Find the cause and repair the run; a judge runs your notebook on this night and on two that nobody has seen, and says whether it holds.",
+        "Each notebook here, a kata, holds a small, real training run. You get the incident brief of an engineer on call and the run's telemetry.",
+        "Find the cause and repair the run. The lab runs your notebook on the public seed and on two held-out seeds, and says whether the repair holds.",
         "",
     ]
     if upcoming := try_next(found):
@@ -104,8 +81,8 @@ def start_page(katas: Sequence[Kata], folder: Path) -> str:
     lines += [
         "Levels: 1 one clue, one cell · 2 two clues · 3 needs an experiment · 4 several causes or a lookalike · 5 unseen incidents.",
         "",
-        "Open a notebook, read it from the top, run it, look. Edit the cells that it names as yours and add cells of your own. Save, and check it from its",
-        "last cell; the verdict appears there. What you think is kept in a lab book, and `%kata debrief` lays your way beside the reference.",
+        "Open a notebook, read it from the top and run it. Edit the cells that it names as yours, and add your own. Save, then check it from its last cell;",
+        "the verdict appears there. Your lab notebook keeps your hypotheses and attempts. `%kata debrief` shows them beside the reference.",
         "",
     ]
     return "\n".join(lines)
@@ -117,15 +94,15 @@ def _link(kata: Kata, folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Stop:
-    """One check on the way."""
+    """One attempt on the way."""
 
-    page: lab_notebook.Page
+    entry: LabEntry
     after_s: float
-    """Since the kata was first opened, checked or hinted on."""
+    """Since the kata was first opened or checked, or a hint was first shown."""
     edits: list[tuple[str, list[str]]]
-    """Diffs against the check before."""
+    """Diffs against the attempt before."""
     hints: int
-    """Taken before it."""
+    """Shown before it."""
 
 
 def minutes(seconds: float) -> str:
@@ -143,27 +120,27 @@ class Debrief:
     runs: int
     hints: int
     first_right_s: float | None
-    """Time to the first check whose diagnosis named the cause, or all that the kata asks for; None when none did."""
+    """Time to the first attempt whose diagnosis named the cause, or had every field right; None when none did."""
     fixed_s: float | None
     reference: list[tuple[str, str]]
-    """Headings and Markdown; empty until the kata is fixed on all nights, or given up."""
+    """Headings and Markdown; empty until the kata is fixed on all seeds, or given up."""
 
 
 def debrief(kata: Kata, *, give_up: bool = False) -> Debrief:
-    """Lay a learner's path beside the reference; giving up is remembered, and opens the reference."""
+    """Return a learner's way and the reference; giving up is remembered, and opens the reference."""
     if give_up and not _standing(kata).fixed:
         remember(kata, "gave_up")
-    taken, pages = remembered(kata.slug, "hint"), lab_notebook.pages(kata.slug)
-    times = [float(e["time"]) for e in (*remembered(kata.slug, "opened"), *taken)] + [page.time for page in pages]
+    taken, entries = remembered(kata.slug, "hint"), lab_notebook.entries(kata.slug)
+    times = [float(e["time"]) for e in (*remembered(kata.slug, "opened"), *taken)] + [entry.time for entry in entries]
     began = min(times, default=0.0)
     stops = [
-        Stop(page, page.time - began, lab_notebook.edits(kata, page, before), sum(float(e["time"]) <= page.time for e in taken))
-        for page, before in zip(pages, [None, *pages], strict=False)
+        Stop(entry, entry.time - began, lab_notebook.edits(kata, entry, before), sum(float(e["time"]) <= entry.time for e in taken))
+        for entry, before in zip(entries, [None, *entries], strict=False)
     ]
-    done = [stop.after_s for stop in stops if stop.page.fixed and len(stop.page.seeds) > 1]
-    right = [stop.after_s for stop in stops if "cause" in stop.page.right or (stop.page.right and not stop.page.wrong)]
+    done = [stop.after_s for stop in stops if stop.entry.fixed and stop.entry.whole]
+    right = [stop.after_s for stop in stops if "cause" in stop.entry.right or (stop.entry.right and not stop.entry.wrong)]
     read = bool(done) or bool(remembered(kata.slug, "gave_up"))
-    runs = sum(len(stop.page.seeds) for stop in stops)
+    runs = sum(len(stop.entry.seeds) for stop in stops)
     return Debrief(kata, stops, runs, len(taken), min(right, default=None), min(done, default=None), _reference(kata) if read else [])
 
 

@@ -11,7 +11,8 @@ import watchfiles
 
 from harness.course.errors import SubmissionError
 from harness.course.kata import Kata, shown
-from harness.course.notebook import Submission, authored, read_submission, submit
+from harness.course.notebook import authored
+from harness.course.submission import Submission, read_submission, submit
 
 QUIET_MS = 100
 """Changes that follow each other within this time are one save: editors write, rename and write again."""

@@ -3,17 +3,27 @@ import json
 import pytest
 
 from harness.check.attempt import attempt
+from harness.check.examine import Listener, RunContext
 from harness.check.history import remembered
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
+
+
+class Heard(Listener):
+    def __init__(self):
+        self.seeds = []
+
+    def on_seeds(self, seeds):
+        self.seeds.append(list(seeds))
 
 
 @pytest.fixture
 def check(sums, kernels):
     def check(notebook, **options):
-        seeds = []
+        heard = Heard()
         submission = submit(sums, authored(sums), notebook, "x.ipynb")
-        done = attempt(sums, submission, kernels, on_seeds=lambda s: seeds.append(list(s)), **{"seed": None} | options)
-        return done, seeds
+        done = attempt(sums, submission, RunContext(kernels, listener=heard), **{"seed": None} | options)
+        return done, heard.seeds
 
     return check
 
@@ -36,7 +46,7 @@ def test_a_right_fix_is_judged_on_two_seeds_it_has_not_seen(check, sums, with_fi
 
 
 @pytest.mark.usefixtures("known_held_out_seeds")
-def test_a_fix_that_remembers_the_public_seed_fails_a_hidden_one(check, sums, with_fix):
+def test_a_fix_that_remembers_the_public_seed_fails_a_held_out_one(check, sums, with_fix):
     constant = with_fix("leave-the-marker-out")
     known = json.loads((check(constant, seed=0)[0].folder / "seed-0" / "evidence" / "total.json").read_text())
 
@@ -54,7 +64,7 @@ def test_a_diagnosis_is_judged_apart_from_the_repair(check, sums, with_fix):
     assert check(with_fix(), seed=0)[0].diagnosis.right == ()
 
 
-def test_another_night_can_be_the_public_one(check, with_fix):
+def test_another_seed_can_be_the_public_one(check, with_fix):
     done, seeds = check(with_fix("leave-the-marker-out"), public_seed=2_000_007)
 
     assert seeds[0] == [2_000_007]

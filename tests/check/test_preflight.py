@@ -3,13 +3,15 @@ import json
 import pytest
 
 from harness.check.attempt import attempt
-from harness.course.notebook import authored, submit
+from harness.check.examine import RunContext
+from harness.course.notebook import authored
+from harness.course.submission import submit
 
 
 @pytest.fixture
 def check(sums, with_fix, kernels):
     def check(fix=None, **cells):
-        return attempt(sums, submit(sums, authored(sums), with_fix(fix, **cells), "x"), kernels, seed=None)
+        return attempt(sums, submit(sums, authored(sums), with_fix(fix, **cells), "x"), RunContext(kernels), seed=None)
 
     return check
 

@@ -6,19 +6,8 @@ import nbformat
 import pytest
 
 from harness.course.errors import KataError, SubmissionError
-from harness.course.notebook import (
-    apply_fix,
-    authored,
-    diffs,
-    dumps,
-    for_learners,
-    ids,
-    read_percent,
-    read_submission,
-    sources,
-    submit,
-    without_outputs,
-)
+from harness.course.notebook import apply_fix, authored, diffs, dumps, for_learners, ids, read_percent, sources, without_outputs
+from harness.course.submission import read_submission, submit
 
 
 def cell(notebook, cell_id):
@@ -242,7 +231,7 @@ def test_what_is_written_reads_back_unchanged(sums, shipped, tmp_path):
     assert take(sums, shipped, read_submission(path)).as_shipped
 
 
-def test_what_asks_the_desk_is_no_part_of_a_run(sums):
+def test_kata_lines_are_no_part_of_a_run(sums):
     learner = for_learners(sums)
     learner.cells += [
         nbformat.v4.new_code_cell("%load_ext harness\n%kata check"),
@@ -256,7 +245,7 @@ def test_what_asks_the_desk_is_no_part_of_a_run(sums):
         "if True:\n    pass  # %kata hint\nx = 1",
         "%kata check",
     ]
-    assert "desk" not in sources(submission.notebook)
+    assert "kata-check" not in sources(submission.notebook)
 
 
 def test_a_learner_is_told_which_cells_are_open_and_a_run_is_not(sums):
@@ -268,16 +257,11 @@ def test_a_learner_is_told_which_cells_are_open_and_a_run_is_not(sums):
     assert "yours" not in sources(submit(sums, authored(sums), learner, "x.ipynb").notebook)
 
 
-def test_what_only_learners_are_told_is_nothing_that_they_wrote(sums):
-    script = sums.meta / "notebook.py"
-    ours = "Save the notebook, then `make check KATA=sums` in a terminal. Stuck? `make hint KATA=sums`."
-    script.write_text(f'{script.read_text()}\n# %% [markdown] id="check"\n# {ours}\n')
-    learner = for_learners(sums)
-    check = next(cell for cell in learner.cells if cell.id == "check")
-    assert "check it from the cell below" in check.source
-    check.source += "\nI did."
+def test_the_last_cell_says_how_to_check(sums):
+    last = for_learners(sums).cells[-1].source
 
-    assert submit(sums, authored(sums), learner, "x.ipynb").written == {"check": "I did."}
+    assert "# %kata check\n" in last
+    assert "make check KATA=sums" in last and "%kata hint" in last
 
 
 def test_a_notebook_as_shipped_with_only_a_check_in_it_is_as_shipped(sums):

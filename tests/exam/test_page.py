@@ -4,7 +4,9 @@ import pytest
 from nbformat.v4 import new_markdown_cell
 
 from harness.check.attempt import attempt
-from harness.course.notebook import authored, submit
+from harness.check.examine import RunContext
+from harness.course.notebook import authored
+from harness.course.submission import submit
 from harness.exam.page import write_card, write_review
 from harness.exam.scorecard import score
 from harness.exam.state import Asked, Drawn, Finished, Judged, Paused, Resumed, Started, Told, append, new_folder, read
@@ -29,7 +31,7 @@ def review(sums, with_fix, kernels):
             if notebook is None:
                 append(folder, Told(at, "sums", number, NIGHT, False))
                 continue
-            done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), kernels, seed=None, public_seed=NIGHT)
+            done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), RunContext(kernels), seed=None, public_seed=NIGHT)
             lab_notebook.write(sums, done)
             failed = tuple(check.name for check in done.decisive.verdict.failed) if done.decisive.verdict else ()
             diagnosis = done.diagnosis

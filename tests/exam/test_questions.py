@@ -1,10 +1,12 @@
+import json
+
 import pytest
 
 from harness.course.kata import load_proof
 from harness.exam.questions import prompts
 from harness.exam.scorecard import KataScore, Replayed
 from harness.exam.state import Check, Drawn, Exam, Finished, Judged, Started, Told
-from harness.ui.lab_notebook import Page
+from harness.ui.lab_notebook import LabEntry
 
 NIGHT = 2_000_007
 SUMS = Drawn("sums", NIGHT, 5, 1, "toys", 1, False)
@@ -39,15 +41,34 @@ def replayed(
     )
     cells = {"total": f"x = {number}"} if cells is None else cells
     outcomes = ("completed",) if given["exit_code"] in (0, 1) else ("timeout",)
-    page = Page(
-        number, 0.0, (NIGHT,), hypotheses, looked, cells, {}, given["right"], given["wrong"], outcomes, (), evidence, fixed, not cells, None
+    entry = LabEntry(
+        number,
+        0.0,
+        (NIGHT,),
+        True,
+        hypotheses,
+        looked,
+        cells,
+        {},
+        given["right"],
+        given["wrong"],
+        outcomes,
+        (),
+        evidence,
+        "Not fixed.",
+        fixed,
+        not cells,
+        None,
     )
-    return Replayed(Check("sums", number, 60.0 * number, confidence, (Told(0.0, "sums", number, NIGHT, fixed),), done), page)
+    return Replayed(Check("sums", number, 60.0 * number, confidence, (Told(0.0, "sums", number, NIGHT, fixed),), done), entry)
 
 
 @pytest.fixture
 def asked(sums, tmp_path):
     """Return what would be asked about checks of the toy kata, as one text."""
+
+    failed = {name: {"failed": ["check_the_total_is_right"]} for name in ("clip-readings", "scale-down")}
+    (sums.meta / "proof.json").write_text(json.dumps({"variants": failed}))
 
     def asked(*checks, reason="asked"):
         exam = Exam(tmp_path / "0001", Started(0.0, 10, 1, "", (SUMS,)), (Finished(600.0, reason),))
@@ -100,7 +121,7 @@ def test_the_same_code_asked_again_and_the_same_failure_after_a_change_are_told_
 def test_a_known_masking_repair_is_told_to_the_reviewer_with_what_it_hides(asked):
     text = asked(replayed(1, cells={"total": CLIPPED}))
 
-    assert "the known masking repair `clip-readings` fails" in text
+    assert "The known masking repair `clip-readings` fails the same checks as attempt 1 (2 known ones do; this one is the closest)" in text
     assert "The marker still counts, as ten." in text
     assert "masking" not in asked(replayed(1, cells={"total": CLIPPED}, failed=("check_every_reading_is_logged", "check_other")))
     assert "masking" not in asked(replayed(1, cells={}))

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from harness.check.attempt import attempt
+from harness.check.examine import RunContext
 from harness.check.preflight import Preflight
 from harness.course.kata import load_kata
-from harness.course.notebook import apply_fix, authored, submit
+from harness.course.notebook import apply_fix, authored
+from harness.course.submission import submit
 from harness.sandbox.forkserver import kernels_for
 
 KATA = load_kata(Path(__file__).parents[2] / "katas" / "lossspike")
@@ -40,7 +42,7 @@ def test_patches_in_the_kernel_do_not_reach_the_weights(monkeypatch, patch):
     notebook = apply_fix(shipped, {"data-loader": f"{loader}\n{patch}"}, KATA.notebook)
 
     with kernels_for([KATA]) as kernels:
-        done = attempt(KATA, submit(KATA, shipped, notebook, "x"), kernels, seed=0)
+        done = attempt(KATA, submit(KATA, shipped, notebook, "x"), RunContext(kernels), seed=0)
 
     assert done.exit_code == 1
     failed = {c.name for c in done.decisive.verdict.failed}

@@ -7,8 +7,10 @@ import psutil
 import pytest
 
 from harness.check.attempt import attempt
+from harness.check.examine import RunContext
 from harness.course.kata import load_kata
-from harness.course.notebook import apply_fix, authored, submit
+from harness.course.notebook import apply_fix, authored
+from harness.course.submission import submit
 from harness.sandbox.forkserver import kernels_for
 
 KATA = load_kata(Path(__file__).parents[2] / "katas" / "twogpus")
@@ -35,7 +37,7 @@ def test_trouble_in_a_rank_ends_in_a_verdict_that_names_it(trouble, words, runs)
     )
 
     with kernels_for([KATA]) as kernels:
-        done = attempt(KATA, submit(KATA, shipped, notebook, "x"), kernels, seed=0)
+        done = attempt(KATA, submit(KATA, shipped, notebook, "x"), RunContext(kernels), seed=0)
 
     execution = done.examined[0].execution
     assert done.exit_code == 1

@@ -8,9 +8,11 @@ import pytest
 
 from fixtures.probing import take_turns
 from harness.check.attempt import attempt
+from harness.check.examine import RunContext
 from harness.check.preflight import Preflight
 from harness.course.kata import load_kata
-from harness.course.notebook import apply_fix, authored, submit
+from harness.course.notebook import apply_fix, authored
+from harness.course.submission import submit
 from harness.sandbox.probe import FOLDER, Turns
 
 SEQUENCES = [[1, 2, 3], [{"a": [1.5, None]}], []]
@@ -117,7 +119,7 @@ def test_a_kernel_is_asked_in_turn_and_has_no_file_of_what_comes(toys, kernels, 
     body = "import numpy as np\n\ndef double(n):\n    return np.int64(2 * n)"
     submission = submit(doubles, shipped, apply_fix(shipped, {"double": body}, doubles.notebook), "x.ipynb")
 
-    evidence = attempt(doubles, submission, kernels, seed=0).folder / "seed-0" / "evidence"
+    evidence = attempt(doubles, submission, RunContext(kernels), seed=0).folder / "seed-0" / "evidence"
 
     (answers,) = json.loads((evidence / "in_turn.json").read_text())
     assert len(answers) == 8 and all(n % 2 == 0 for n in answers)

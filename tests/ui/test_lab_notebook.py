@@ -2,26 +2,29 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from harness.check.attempt import attempt
-from harness.course.notebook import authored, submit
+from harness.check.examine import RunContext
+from harness.course.notebook import authored
+from harness.course.submission import submit
 from harness.ui import lab_notebook
+from harness.ui.view import view_of
 
 
 @pytest.fixture
 def keep(sums, with_fix, kernels):
-    """Check a notebook and return its page of the lab book."""
+    """Check a notebook and return its entry of the lab notebook."""
 
     def keep(fix=None, added=(), **cells):
         notebook = with_fix(fix, **cells)
         notebook.cells += added
-        done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), kernels, seed=0)
-        lab_notebook.write(sums, done)
+        done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), RunContext(kernels), seed=0)
+        lab_notebook.write(view_of(sums, done))
         return lab_notebook.read(done.folder)
 
     return keep
 
 
-def test_a_page_tells_hypothesis_evidence_edit_and_verdict(keep, sums):
-    page = keep(
+def test_an_entry_tells_hypothesis_evidence_edit_and_verdict(keep, sums):
+    entry = keep(
         "clip-readings",
         added=[
             new_markdown_cell("**Hypothesis:** one reading is too large"),
@@ -30,13 +33,13 @@ def test_a_page_tells_hypothesis_evidence_edit_and_verdict(keep, sums):
         ],
     )
 
-    assert page.hypotheses == ("**Hypothesis:** one reading is too large",)
-    assert page.looked == ("max([1])",)
-    assert list(page.cells) == ["total"]
-    assert not page.fixed
-    assert page.failed == ("The total is that of the sensor's readings.",)
-    assert any("off by" in line for line in page.evidence)
-    assert page.plot
+    assert entry.hypotheses == ("**Hypothesis:** one reading is too large",)
+    assert entry.looked == ("max([1])",)
+    assert list(entry.cells) == ["total"]
+    assert not entry.fixed
+    assert entry.failed == ("The total is that of the sensor's readings.",)
+    assert any("off by" in line for line in entry.evidence)
+    assert entry.plot
 
 
 def test_what_the_katas_own_hypothesis_cell_was_filled_with_is_kept(sums, kernels):
@@ -45,28 +48,28 @@ def test_what_the_katas_own_hypothesis_cell_was_filled_with_is_kept(sums, kernel
     learner = authored(sums)
     learner.cells[-1].source = learner.cells[-1].source.replace("hypothesis:", "hypothesis: one reading is too large")
 
-    done = attempt(sums, submit(sums, authored(sums), learner, "x.ipynb"), kernels, seed=0)
+    done = attempt(sums, submit(sums, authored(sums), learner, "x.ipynb"), RunContext(kernels), seed=0)
 
-    assert lab_notebook.read(lab_notebook.write(sums, done).parent).hypotheses == ("- My hypothesis: one reading is too large",)
+    assert lab_notebook.write(view_of(sums, done)).hypotheses == ("- My hypothesis: one reading is too large",)
 
 
 def test_a_filled_form_is_a_hypothesis_with_right_and_wrong_fields(keep):
-    page = keep(diagnosis='import json\nopen("diagnosis.json", "w").write(json.dumps({"cause": "gremlins", "first_step": None}))')
+    entry = keep(diagnosis='import json\nopen("diagnosis.json", "w").write(json.dumps({"cause": "gremlins", "first_step": None}))')
 
-    assert page.diagnosis == {"cause": "gremlins"}
-    assert page.guess == "cause gremlins"
-    assert "cause" in page.wrong
+    assert entry.diagnosis == {"cause": "gremlins"}
+    assert entry.guess == "cause gremlins"
+    assert "cause" in entry.wrong
 
 
-def test_pages_come_in_order_and_a_torn_one_is_passed_over(keep, sums, runs):
+def test_entries_come_in_order_and_a_torn_one_is_passed_over(keep, sums, runs):
     first, second = keep(), keep("clip-readings")
     (runs / "sums" / "0003").mkdir()
     (runs / "sums" / "0003" / lab_notebook.FILE).write_text('{"run": 3, "ti')
 
-    assert lab_notebook.pages("sums") == [first, second]
+    assert lab_notebook.entries("sums") == [first, second]
 
 
-def test_edits_are_told_against_the_check_before(keep, sums):
+def test_edits_are_told_against_the_attempt_before(keep, sums):
     first = keep("clip-readings")
     second = keep(total="def total(readings):\n    return 0")
     third = keep(total="def total(readings):\n    return 0")
@@ -79,8 +82,8 @@ def test_edits_are_told_against_the_check_before(keep, sums):
 
 
 def test_a_run_that_broke_leaves_its_message_as_evidence(keep):
-    page = keep(total="def total(readings):\n    return 1 / 0")
+    entry = keep(total="def total(readings):\n    return 1 / 0")
 
-    assert page.outcomes == ("cell_error",)
-    assert "ZeroDivisionError" in page.evidence[0]
-    assert page.failed == ()
+    assert entry.outcomes == ("cell_error",)
+    assert "ZeroDivisionError" in entry.evidence[0]
+    assert entry.failed == ()

@@ -4,35 +4,46 @@ import re
 import pytest
 
 from harness.check.attempt import attempt
+from harness.check.examine import RunContext
 from harness.check.history import remember, remembered
 from harness.course.errors import UsageError
 from harness.course.kata import all_katas, load_kata
-from harness.course.notebook import authored, submit
+from harness.course.notebook import authored
+from harness.course.submission import submit
 from harness.ui import jupyterlab, lab_notebook, progress
+from harness.ui.hints import next_hint
 from harness.ui.progress import minutes, standings
+from harness.ui.view import view_of
 
 
 @pytest.fixture
 def check(sums, with_fix, kernels):
-    """Check a notebook, keep its page, and have its seeds be what the test says."""
+    """Check a notebook, keep its entry, and have its seeds be what the test says."""
 
     def check(fix=None, seed=0, **cells):
-        done = attempt(sums, submit(sums, authored(sums), with_fix(fix, **cells), "x.ipynb"), kernels, seed=seed)
-        lab_notebook.write(sums, done)
+        done = attempt(sums, submit(sums, authored(sums), with_fix(fix, **cells), "x.ipynb"), RunContext(kernels), seed=seed)
+        lab_notebook.write(view_of(sums, done))
         return done
 
     return check
 
 
 def test_hints_come_in_order_and_the_last_one_stays(sums):
-    assert [progress.next_hint(sums).level for _ in range(5)] == [1, 2, 3, 3, 3]
+    assert [next_hint(sums).level for _ in range(5)] == [1, 2, 3, 3, 3]
     assert len(remembered("sums", "hint")) == 3
-    assert progress.next_hint(sums, 1).level == 1
+
+
+def test_a_hint_counts_when_it_is_shown_by_its_level(sums):
+    assert next_hint(sums, 2).level == 2
+    assert next_hint(sums, 2).level == 2
+
+    assert [entry["level"] for entry in remembered("sums", "hint")] == [2]
+    assert [next_hint(sums).level for _ in range(3)] == [1, 3, 3]
 
 
 def test_a_hint_that_is_not_there_is_refused(sums):
     with pytest.raises(UsageError, match="sums has 3 hints, no hint 7"):
-        progress.next_hint(sums, 7)
+        next_hint(sums, 7)
 
 
 def test_what_was_begun_comes_before_what_is_easier(toys, sums):
@@ -57,7 +68,7 @@ def test_the_track_that_begins_easiest_comes_first(toys):
     assert found == ["sums", "hangs", "doubles"]
 
 
-def test_one_night_alone_does_not_make_a_kata_fixed(sums):
+def test_one_seed_alone_does_not_make_a_kata_fixed(sums):
     remember(sums, "attempt", fixed=True, seeds=[3], diagnosis=None)
     assert not progress.standings([sums])[0].fixed
 
@@ -85,7 +96,7 @@ def test_a_debrief_keeps_the_reference_until_it_is_earned(sums, check):
     check("clip-readings")
     found = progress.debrief(sums)
 
-    assert [stop.page.fixed for stop in found.stops] == [False]
+    assert [stop.entry.fixed for stop in found.stops] == [False]
     assert found.reference == [] and found.fixed_s is None
 
     given_up = progress.debrief(sums, give_up=True)
@@ -96,7 +107,7 @@ def test_a_debrief_keeps_the_reference_until_it_is_earned(sums, check):
 def test_a_debrief_tells_the_way(sums, check):
     progress.opened(sums)
     check("clip-readings")
-    progress.next_hint(sums)
+    next_hint(sums)
     right = json.dumps({"cause": "sensor", "first_bad_step": 1})
     check(diagnosis=f"journal.save_artifact('diagnosis', {right})", total="def total(readings):\n    return 0")
 
@@ -104,4 +115,4 @@ def test_a_debrief_tells_the_way(sums, check):
     assert first.hints == 0 and second.hints == 1
     assert second.after_s >= first.after_s >= 0
     assert [cell for cell, _ in second.edits] == ["total", "diagnosis"]
-    assert second.page.guess == "cause sensor, first_bad_step 1"
+    assert second.entry.guess == "cause sensor, first_bad_step 1"

@@ -113,11 +113,11 @@ def test_a_save_during_a_run_ends_it_and_the_next_verdict_is_of_the_new_code(sum
 
         save(with_fix("leave-the-marker-out"), sums.notebook)
 
-        wait_for(lambda: any("Fixed." in line for line in said), 90)
+        wait_for(lambda: any("Fixed: " in line for line in said), 90)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
 
-    assert "saved again: this run was ended\n" in said
+    assert "You saved a new version; this run was stopped.\n" in said
     attempts = [json.loads(line) for line in (runs / "attempts.jsonl").read_text().splitlines()]
     assert [a["fixed"] for a in attempts] == [True]
     assert not [name for name in os.listdir(runs / "sums") if name.isdigit() and not (runs / "sums" / name / "verdict.json").exists()]

@@ -4,15 +4,19 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.check.attempt import attempt
-from harness.course.notebook import authored, submit
-from harness.ui.webpage import Words, write_junit, write_report
+from harness.check.examine import RunContext
+from harness.course.notebook import authored
+from harness.course.submission import submit
+from harness.ui.results import write_junit
+from harness.ui.view import view_of
+from harness.ui.webpage import write_report
 
 
 @pytest.fixture
 def check(sums, with_fix, kernels):
     def check(fix=None, **cells):
         submission = submit(sums, authored(sums), with_fix(fix, **cells), "x.ipynb")
-        return attempt(sums, submission, kernels, seed=0)
+        return view_of(sums, attempt(sums, submission, RunContext(kernels), seed=0))
 
     return check
 
@@ -20,7 +24,7 @@ def check(sums, with_fix, kernels):
 @pytest.fixture
 def page(sums, check, tmp_path):
     def page(*arguments, **cells):
-        write_report(tmp_path / "report.html", sums, check(*arguments, **cells), Words("Not fixed: 1 of 2 checks fail."))
+        write_report(tmp_path / "report.html", check(*arguments, **cells))
         return (tmp_path / "report.html").read_text()
 
     return page
@@ -63,15 +67,15 @@ def test_what_a_learner_wrote_is_text_on_the_page(page):
 
 def test_an_error_message_cannot_break_the_page_or_the_xml(sums, check, tmp_path):
     done = check(total="raise ValueError('\\x00\\x1b[31m <b>]]> & \"')")
-    write_report(tmp_path / "report.html", sums, done, Words("x"))
-    write_junit(tmp_path / "junit.xml", sums, done)
+    write_report(tmp_path / "report.html", done)
+    write_junit(tmp_path / "junit.xml", done)
 
     assert "<b>" not in (tmp_path / "report.html").read_text()
     assert ElementTree.parse(tmp_path / "junit.xml").find(".//error") is not None
 
 
 def test_junit_has_a_suite_for_each_seed_and_a_case_for_each_check(sums, check, tmp_path):
-    write_junit(tmp_path / "junit.xml", sums, check("clip-readings"))
+    write_junit(tmp_path / "junit.xml", check("clip-readings"))
 
     [suite] = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
