@@ -1,20 +1,29 @@
 # %% [markdown] id="page"
 # # The loss that jumps and comes back
 #
-# **02:40.** `babygpt-31` paged you three times tonight: `train_loss` went from about 1 to between 3 and 4 nats within one step and was back a few
-# steps later. The run has finished; the final loss looks like last week's. `run.log` has the times.
+# **What happened**
 #
-# What you are told on the hand-over call:
-# - the learning rate was re-warmed a few steps before the first jump, as planned;
-# - the gradient norm rises with every jump; the evening shift replayed a stretch with half the clip and saw no jump;
-# - a node had a fan warning, and a slow rank was seen early in the night;
-# - product wants to know tonight: is this checkpoint fit to ship, and if not, what would make it so?
+# At 02:40 `babygpt-31` has alerted three times. `train_loss` rose from about 1 to between 3 and 4 nats within one step and
+# recovered a few steps later. The run has finished with the usual final loss. `run.log` has the times.
 #
-# You hand over three things: **a run that you would ship**, trained to the same plan (300 updates, the same schedule, the night's data);
-# what must be **held back** from the next run, named as it lies on disk, in the schedule or in the cluster now; and your **diagnosis**.
+# **What is known**
 #
-# Your repair will be replayed on two other nights. The same thing goes wrong there, at other steps and in other places, so what
-# you write has to find it, not remember it.
+# - The learning rate was re-warmed a few steps before the first jump, as planned.
+# - The gradient norm rises with every jump. A stretch was replayed with half the clip: no jump.
+# - A node had a fan warning; early on, a rank was slow.
+#
+# **What you hand over**
+#
+# 1. A run that you would ship: planned updates, learning rates and data. Both ranks end with the same weights.
+# 2. `hand_over`: what the next run must hold back.
+# 3. `diagnosis`: for the public seed.
+#
+# **Rules**
+#
+# - Updates (300) and the sum of their learning rates: within 4 % of the plan.
+# - Train on at least 97 % of the documents that need not be held back.
+# - Name at least 90 % of what must be held back; at least 90 % of what you name must be right.
+# - Your repair is replayed on two held-out seeds. There the same fault occurs at other steps and in other places.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -41,8 +50,8 @@ print((night / "run.log").read_text())
 print(*sorted(str(p.relative_to(night)) for p in night.rglob("*") if p.is_file()), sep="\n")
 
 # %% [markdown] id="hypothesis"
-# Before you run anything, write down here: which *number* would look different one step **before** the first jump if the update was
-# to blame, and which would not? Data, learning rate, optimizer state and hardware each leave another trace.
+# Before you run anything, write down here: if the update was to blame, which *number* would look different one step **before** the first
+# jump? Which number would not? A fault in the data, the learning rate, the optimizer state or the hardware leaves a different trace each.
 #
 # - My hypothesis:
 # - The column that would prove me wrong:
@@ -140,12 +149,13 @@ plt.show()
 # %% [markdown] id="questions"
 # Take one jump and go through it row by row: `rows[step]` holds everything that was measured.
 #
-# - Was `val_loss` already up when the first high `train_loss` was measured? `val_loss` is taken after the update of its step.
-# - Did `learning_rate` and `update_ratio` do anything that the loss could answer to?
-# - Which rank, which documents? `documents_per_rank` lists (shard, document).
+# - Was `val_loss` already high when the first high `train_loss` was measured? `val_loss` is measured after the update of its step.
+# - Did `learning_rate` or `update_ratio` change in a way that could explain the loss?
+# - Which rank, and which documents? `documents_per_rank` lists (shard, document).
 
 # %% id="hand-over"
-hold_back_documents = []  # (shard, document) pairs, as they lie on disk
+# What the next run must hold back, as it is named now: on disk, in the cluster, in the schedule.
+hold_back_documents = []  # (shard, document) pairs of plain integers
 cordon_ranks = []
 schedule_changes_to_revert = []  # steps
 
@@ -155,7 +165,7 @@ recorder.save_artifact(
 )
 
 # %% id="diagnosis"
-# For this night (seed 0) alone; steps and shards are plain integers.
+# For the public seed (0) only; steps and shards are plain integers.
 diagnosis = {
     "cause": "",  # data, learning_rate, optimizer_state, hardware, none
     "first_bad_step": None,  # the first step whose forward loss is high
@@ -166,6 +176,4 @@ diagnosis = {
 recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=lossspike` in a terminal. Stuck? `make hint KATA=lossspike`.
-#
-# The check runs this night and, if it passes, two nights that nobody has seen.
+# The check runs this seed. If it passes, your repair is replayed on two held-out seeds.

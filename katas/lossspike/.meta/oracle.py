@@ -1,4 +1,4 @@
-"""What the judge measures of a run of `lossspike`: final weights on unseen documents, and the hand-over against the truth."""
+"""Measure a run of `lossspike`: its final weights on unseen documents, and its hand-over against the truth."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_tok
 torch.set_num_threads(1)
 KEPT = (49, 99, 149, 199, 249, 299)
 MAY_BE_SKIPPED = 2
-"""A run that rewinds and skips steps has no row for those."""
+"""A run that rewinds and skips steps has no row for them."""
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
+    """Return measurements by name; raises BadArtifact when the final weights cannot be read."""
     ranks = [_model(evidence, f"final-rank{rank}", truth) for rank in range(2)]
     nats = {name: float(document_nll_nats(ranks[0], torch.from_numpy(probe).long()).mean()) for name, probe in truth["probes"].items()}
     excess = {topic: nats[topic] - floor for topic, floor in truth["floor_nats"].items()}
@@ -49,7 +49,7 @@ def _largest_difference(a: torch.nn.Module, b: torch.nn.Module) -> float:
 
 @torch.no_grad()
 def _kept_val_loss(evidence: Path, truth: dict[str, Any]) -> list[tuple[int, float]]:
-    """The kept steps that count, with the validation loss of their weights."""
+    """Return the saved steps with the validation loss of their weights; the last entry is that of the final weights."""
     validation = torch.from_numpy(truth["validation"]).long()
     rows = history(read_bytes(evidence, "telemetry.jsonl"))
     kept = [row["step"] for row in rows if row["step"] in KEPT]
@@ -58,12 +58,12 @@ def _kept_val_loss(evidence: Path, truth: dict[str, Any]) -> list[tuple[int, flo
     names = {step: f"weights-{step:06d}" for step in kept}
     last = rows[-1]["step"]
     losses = [(step, float(next_token_loss(_model(evidence, name, truth), validation))) for step, name in names.items()]
-    # What is handed over is what the last row measured.
+    # The final weights must be those that the last row measured.
     return [*losses, (last, float(next_token_loss(_model(evidence, "final-rank0", truth), validation)))]
 
 
 def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
-    """What took part in updates: the share of the sound documents, and how many rows that should not have."""
+    """Return which share of the sound documents took part in updates, and how many rows did that must be held back."""
     sound, bad = set(truth["good_rows"]), set(truth["bad_rows"])
     trained: list[str] = []
     for row in history(read_bytes(evidence, "telemetry.jsonl")):
@@ -81,7 +81,7 @@ def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
     form = form if isinstance(form, dict) else {}
     listed = _list(form.get("documents"))
     documents = {pair for pair in map(_pair, listed) if pair}
-    # Whatever is no pair counts as one that names nothing; a pair named twice counts once.
+    # An entry that is not a pair counts as a wrong one; a pair named twice counts once.
     odd = sum(_pair(d) is None for d in listed)
     others = len(_list(form.get("ranks"))) + len(_list(form.get("schedule_changes")))
     bad = set(truth["bad_documents"])

@@ -1,8 +1,8 @@
-"""The night of `lossspike`: twelve shards of readable documents, one of which has a stretch in the wrong table.
+"""Build the scene of `lossspike`: twelve shards of readable documents. One shard has a stretch that was encoded with the wrong table.
 
-A shard is written by several workers; one of them still had last year's vocabulary table, so 72 documents in a row are
-stored under ids that mean other words now. The loader reads blocks of 24, shuffled, so the stretch is met three times.
-The same shard is the only one with documents about the observatory.
+Several workers write each shard. One still used last year's vocabulary table, so 72 consecutive documents are stored as ids that
+now mean other words. The loader reads shuffled blocks of 24, so the run meets the stretch three times. No other shard has
+documents about the observatory.
 """
 
 from __future__ import annotations
@@ -20,29 +20,28 @@ from fixtures.training.corpus import Language, Vocabulary, draw_language, row_di
 
 NUM_SHARDS, NUM_DOCUMENTS, DOCUMENT_TOKENS = 12, 400, 33
 STEPS, WORLD_SIZE, ROWS_PER_RANK = 300, 2, 8
-BLOCK = 24  # documents that the loader reads in a row: three steps of one rank
+BLOCK = 24  # consecutive documents that the loader reads: three steps of one rank
 ENCOUNTERS, BLOCKS_MET = 3, 1
 BAD_BLOCKS = ENCOUNTERS * BLOCKS_MET
 RARE = "observatory"
 RARE_SHARE = 0.35
 NUM_PROBES = 200
-# One table for all nights, as there was one last year. With a table drawn per night, the loss on it of models that were never
-# exposed scatters by 0.7 nats, because by chance some of its word pairs are pairs of the language; of 700 tables tried
-# on 23 healthy runs, this one scatters least: 9.15 ± 0.22 nats.
+# One table for all seeds. With a table per seed, the loss of unexposed models on it scatters by 0.7 nats, because some of its word
+# pairs happen to be pairs of the language. Of 700 tables tried on 23 healthy runs, this one scatters least: 9.15 ± 0.22 nats.
 LAST_YEARS_TABLE = (2025, 633)
 
 
 @dataclass(frozen=True)
-class Night:
+class Run:
     table: Vocabulary
     retired: Vocabulary
     languages: dict[str, Language]
     sources: NDArray[np.str_]
     """[shard, document]"""
     clean: NDArray[np.uint8]
-    """[shard, document, token], as the current table has it"""
+    """[shard, document, token], in the current table"""
     stored: NDArray[np.uint8]
-    """[shard, document, token], as it lies on disk"""
+    """[shard, document, token], as stored on disk"""
     order: NDArray[np.int64]
     """[step, rank, row, 2]: shard, document"""
     bad_shard: int
@@ -53,10 +52,10 @@ class Night:
     validation: NDArray[np.uint8]
     """[D, T], public"""
     probes: dict[str, NDArray[np.uint8]]
-    """[D, T] documents nobody trained on; "imprint" are in the retired table."""
+    """[D, T] unseen documents by topic; "imprint" are encoded with the retired table"""
 
 
-def draw(seed: int) -> Night:
+def draw(seed: int) -> Run:
     rng = np.random.default_rng([seed, 20260214])
     table = vocabulary()
     languages = {topic: draw_language(topic, table, rng) for topic in ("kitchen", "harbour", RARE)}
@@ -78,7 +77,7 @@ def draw(seed: int) -> Night:
     topics = rng.choice(sources[bad_shard], NUM_PROBES)
     mixed = _write(topics[None], languages, rng)[0]
     probes["imprint"] = encode_with_another_table(mixed, table, retired)
-    return Night(
+    return Run(
         table, retired, languages, sources, clean, stored, order, bad_shard, bad_documents, first_steps, rewarm_step, validation, probes
     )
 
@@ -98,16 +97,16 @@ def _write(sources: NDArray[np.str_], languages: dict[str, Language], rng: np.ra
 
 
 def _block_shuffle(bad_shard: int, bad_blocks: range, rng: np.random.Generator) -> tuple[NDArray[np.int64], list[int]]:
-    """Deal the blocks of all shards to the ranks, the bad ones to steps at which the run has settled.
+    """Deal the blocks of all shards to the ranks; the bad blocks come at steps where the loss has settled.
 
-    Every shard has 16 blocks of 24 documents and one of 16, so each rank gets 96 of the first kind and 6 of the second.
+    Every shard has 16 blocks of 24 documents and one of 16, so each rank gets 96 full blocks and 6 short ones.
     """
     num_full = NUM_DOCUMENTS // BLOCK
     full = [(s, b) for s in range(NUM_SHARDS) for b in range(num_full) if s != bad_shard or b not in bad_blocks]
     short = [(s, num_full) for s in range(NUM_SHARDS)]
     rng.shuffle(full)
     rng.shuffle(short)
-    # Both ranks meet the stretch, so that no rank alone looks guilty.
+    # Both ranks meet the stretch, so that neither rank alone looks like the cause.
     ranks = rng.permutation([0, 1, int(rng.integers(2))])
     windows = [(38, 46), (56, 66), (76, 87)]  # in blocks of three steps
     slots = [int(rng.integers(*window)) for window in windows]
@@ -132,36 +131,36 @@ def _block_shuffle(bad_shard: int, bad_blocks: range, rng: np.random.Generator) 
 
 
 def build(seed: int, world: Path) -> None:
-    """Write the files of the night: shards, manifest, tables, order, schedule and log."""
-    night = draw(seed)
+    """Write the files of the run: shards, manifest, tables, order, schedule and log."""
+    run = draw(seed)
     (world / "shards").mkdir(parents=True)
     for shard in range(NUM_SHARDS):
-        np.save(world / "shards" / f"shard-{shard:02d}.npy", night.stored[shard])
+        np.save(world / "shards" / f"shard-{shard:02d}.npy", run.stored[shard])
     lines = [
-        {"shard": s, "document": d, "source": str(night.sources[s, d]), "sha256": text_sha256(night.table.decode(night.clean[s, d]))}
+        {"shard": s, "document": d, "source": str(run.sources[s, d]), "sha256": text_sha256(run.table.decode(run.clean[s, d]))}
         for s in range(NUM_SHARDS)
         for d in range(NUM_DOCUMENTS)
     ]
     (world / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    night.table.save(world / "vocabulary.json")
+    run.table.save(world / "vocabulary.json")
     (world / "archive").mkdir()
-    night.retired.save(world / "archive" / "vocabulary-2025.json")
-    (world / "archive" / "schedule-2025.json").write_text(json.dumps(_schedule(night) | {"peak": 2e-3}, indent=1) + "\n")
+    run.retired.save(world / "archive" / "vocabulary-2025.json")
+    (world / "archive" / "schedule-2025.json").write_text(json.dumps(_schedule(run) | {"peak": 2e-3}, indent=1) + "\n")
     (world / "archive" / "babygpt-30.log").write_text("01:12:00 step   0  launch babygpt-30, 2 ranks, 12 shards\n02:07:00 step 299  done\n")
-    np.save(world / "order.npy", night.order)
-    np.save(world / "validation.npy", night.validation)
-    schedule = _schedule(night)
+    np.save(world / "order.npy", run.order)
+    np.save(world / "validation.npy", run.validation)
+    schedule = _schedule(run)
     (world / "schedule.json").write_text(json.dumps(schedule, indent=1) + "\n")
-    (world / "run.log").write_text(_log(night, schedule, np.random.default_rng([seed, 2])))
+    (world / "run.log").write_text(_log(run, schedule, np.random.default_rng([seed, 2])))
 
 
-def _schedule(night: Night) -> dict[str, Any]:
-    """A cosine with one planned re-warm shortly before the first jump: it is in the plan and does no harm."""
+def _schedule(run: Run) -> dict[str, Any]:
+    """Return a cosine schedule with a planned re-warm shortly before the first jump, which does no harm."""
     return {
         "peak": 3e-3,
         "floor": 1e-3,
         "warmup_steps": 20,
-        "rewarm_step": night.rewarm_step,
+        "rewarm_step": run.rewarm_step,
         "rewarm_factor": 1.25,
         "rewarm_decay_steps": 30,
     }
@@ -177,16 +176,16 @@ def _learning_rate_sum(schedule: dict[str, Any]) -> float:
     return float((warmup * rewarm * (schedule["floor"] + (schedule["peak"] - schedule["floor"]) * cosine)).sum())
 
 
-def _log(night: Night, schedule: dict[str, Any], rng: np.random.Generator) -> str:
+def _log(run: Run, schedule: dict[str, Any], rng: np.random.Generator) -> str:
     entries = [
         (0, "launch babygpt-31, 2 ranks, 12 shards, 4800 documents, one epoch"),
         (int(rng.integers(40, 80)), "rank 1: tokens/s 6% under rank 0 for 30 steps, recovered"),
         (schedule["rewarm_step"], f"schedule: learning rate re-warmed x{schedule['rewarm_factor']} (planned, change 4417)"),
-        (night.first_steps[0] + 1, "ALERT train_loss above 2x its running median"),
-        (night.first_steps[0] + int(rng.integers(15, 30)), "node-b: fan speed warning cleared"),
-        (night.first_steps[1] + 1, "ALERT train_loss above 2x its running median"),
-        (night.first_steps[1] + 9, "on-call: the next 20 steps replayed on a spare node with clip 0.5, no jump seen"),
-        (night.first_steps[2] + 1, "ALERT train_loss above 2x its running median"),
+        (run.first_steps[0] + 1, "ALERT train_loss above 2x its running median"),
+        (run.first_steps[0] + int(rng.integers(15, 30)), "node-b: fan speed warning cleared"),
+        (run.first_steps[1] + 1, "ALERT train_loss above 2x its running median"),
+        (run.first_steps[1] + 9, "on-call: the next 20 steps replayed on a spare node with clip 0.5, no jump seen"),
+        (run.first_steps[2] + 1, "ALERT train_loss above 2x its running median"),
         (STEPS - 1, "done"),
     ]
     start_s = 1 * 3600 + 41 * 60
@@ -197,24 +196,24 @@ def _log(night: Night, schedule: dict[str, Any], rng: np.random.Generator) -> st
 
 
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows."""
-    night = draw(seed)
-    bad = {(night.bad_shard, d) for d in night.bad_documents}
-    good = [night.clean[s, d] for s in range(NUM_SHARDS) for d in range(NUM_DOCUMENTS) if (s, d) not in bad]
+    """Return what only the judge knows."""
+    run = draw(seed)
+    bad = {(run.bad_shard, d) for d in run.bad_documents}
+    good = [run.clean[s, d] for s in range(NUM_SHARDS) for d in range(NUM_DOCUMENTS) if (s, d) not in bad]
     return {
         "bad_documents": sorted(bad),
         "good_rows": [row_digest(tokens[:-1]) for tokens in good],
-        "bad_rows": [row_digest(tokens[:-1]) for tokens in night.stored[night.bad_shard, night.bad_documents]],
+        "bad_rows": [row_digest(tokens[:-1]) for tokens in run.stored[run.bad_shard, run.bad_documents]],
         "rarest": RARE,
-        "vocab_size": len(night.table),
-        "validation": night.validation,
-        "learning_rate_sum": _learning_rate_sum(_schedule(night)),
-        "probes": night.probes,
-        "floor_nats": {t: float(lang.nll_nats(night.probes[t]).mean()) for t, lang in night.languages.items()},
+        "vocab_size": len(run.table),
+        "validation": run.validation,
+        "learning_rate_sum": _learning_rate_sum(_schedule(run)),
+        "probes": run.probes,
+        "floor_nats": {t: float(lang.nll_nats(run.probes[t]).mean()) for t, lang in run.languages.items()},
         "diagnosis": {
             "cause": ["data"],
-            "first_bad_step": [night.first_steps[0]],
-            "shard": [night.bad_shard],
+            "first_bad_step": [run.first_steps[0]],
+            "shard": [run.bad_shard],
             "column": ["documents_per_rank", "loss_per_rank", "val_loss"],
             "action": ["quarantine", "re-encode"],
         },

@@ -1,22 +1,31 @@
 # %% [markdown] id="page"
 # # The loss that jumps and stays up
 #
-# **03:05.** `babygpt-47` has a guard since the incident in spring: an update whose loss stands out from the last thirty is not made. Tonight it acted
-# twice. The first time `train_loss` went from 1 to 2 nats, four updates were skipped, and the loss was back. At 02:10 it went to almost 4,
-# and hardly an update was made since then; the loss is where it was at 02:10. `run.log` has the times.
+# **What happened**
 #
-# What you are told on the hand-over call:
-# - the first time the guard did what it is for, and nobody looked further;
-# - at 02:10, at that very step, node-c took over a rank from node-a; the learning rate had been re-warmed a few steps before, as planned;
-# - the shards that were opened at 02:10 were written by another team, whose writer is new;
-# - the gradient norm is several times what it was; `val_loss`, on last week's documents, does not move;
-# - the evening shift would finish what the guard began: take out of the 06:00 run whatever the guard took out tonight. The `hand-over` cell says so.
+# It is 03:05. The guard of `babygpt-47` refuses an update whose loss stands out from the last thirty. At the first jump (1 to 2 nats)
+# it refused four updates, and the loss recovered. At 02:10 the loss went to almost 4 and stayed; hardly an update was made since.
 #
-# You hand over three things: **a run that you would ship**, trained as `plan.json` and `order.npy` have it (300 updates, the same schedule and clip;
-# what is fit to be trained on counts, all but 1 %); what must be **held back** from the next run, as it lies on disk; and your **diagnosis**.
+# **What is known**
 #
-# Your repair will be replayed on two other nights. The same happens there, at other steps and in other places, so what you write has
-# to find it, not remember it.
+# - Nobody looked further at the first jump.
+# - At 02:10 node-c took over a rank, a few steps after a planned learning-rate re-warm.
+# - The shards opened at 02:10 come from another team's new writer.
+# - The gradient norm is several times its usual value; `val_loss` (last week's documents) does not move.
+# - The evening shift would hold back whatever the guard refused.
+#
+# **What you hand over**
+#
+# 1. A run that you would ship, as `plan.json` and `order.npy` have it; equal weights on both ranks.
+# 2. `hand_over`: what the next run must hold back.
+# 3. `diagnosis`.
+#
+# **Rules**
+#
+# - Updates (300) and sum of learning rates: within 2 %. You may repeat 30 updates.
+# - Train as planned, once, on at least 99 % of what is fit for training.
+# - `hand_over`: at least 90 % complete and 90 % correct.
+# - Your repair is replayed on two held-out seeds: same fault, elsewhere.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -46,8 +55,8 @@ print((night / "run.log").read_text())
 print(*sorted(str(p.relative_to(night)) for p in night.rglob("*") if p.is_file()), sep="\n")
 
 # %% [markdown] id="hypothesis"
-# Before you run anything, write down here: two jumps, one guard. What would you have to see to treat them alike, and what to treat them
-# differently? Name a number for each of data, learning rate, optimizer state and hardware.
+# Before you run anything, write down here: there are two jumps and one guard. What would you have to see to treat both jumps alike? What to treat
+# them differently? Name one number each for the data, the learning rate, the optimizer state and the hardware.
 #
 # - My hypothesis:
 # - The column that would prove me wrong:
@@ -107,12 +116,12 @@ def document_losses(replica, tokens_BT):
 
 # %% id="guard"
 GUARD_RATIO = 1.6
-usual = []  # losses of the updates that were made: what is refused must not raise the bar for what comes next
+usual = []  # losses of the updates that were made: a refused loss must not raise the threshold for the next one
 refused = {}  # step: documents per rank
 
 
 def stands_out(step, loss, documents_per_rank):
-    """Say whether a loss stands out from those of the last thirty updates."""
+    """Return whether a loss stands out from those of the last thirty updates."""
     if step > 60 and loss > GUARD_RATIO * np.median(usual[-30:]):
         refused[step] = documents_per_rank
         return True
@@ -162,18 +171,18 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown] id="questions"
-# Take both jumps and go through them row by row: `rows[step]` holds everything that was measured, `sorted(rows[0])` names the columns.
+# Take both jumps and go through them row by row: `rows[step]` holds everything that was measured, and `sorted(rows[0])` names the columns.
 #
-# - `loss_per_document` goes with `documents_per_rank`, and `source_of` says where a document comes from. Which rows of a step are high, and which are not?
-# - `changes.json` lists what was planned. There is one near each jump, and others that are not; what did those do?
-# - Read some of what is high, aloud: `text(shard, document)`.
-# - Since 02:10 the model has hardly changed. What would tell a loss that would fall from one that would not?
+# - `loss_per_document` goes with `documents_per_rank`, and `source_of` tells the source of a document. Which rows of a step are high, and which are not?
+# - `changes.json` lists the planned changes. One is near each jump, others are not. What effect did the others have?
+# - Read a few of the documents whose loss is high: `text(shard, document)`.
+# - Since 02:10 the model has hardly changed. How could you tell a loss that would fall from one that would not?
 
 # %% id="hand-over"
-# What the guard refused is held back from the 06:00 run.
+# What the next run (06:00) must hold back. Now: whatever the guard refused.
 hold_back_documents = sorted({pair for documents_per_rank in refused.values() for documents in documents_per_rank for pair in documents})
 cordon_ranks = []
-changes_to_revert = []  # numbers, as in changes.json
+changes_to_revert = []  # numbers, as in changes.json; like a rank, a change that is named needlessly is wrong
 
 recorder.save_artifact(
     "hand_over",
@@ -181,7 +190,7 @@ recorder.save_artifact(
 )
 
 # %% id="diagnosis"
-# For this night (seed 0) alone; causes are data, learning_rate, optimizer_state, hardware, none.
+# For the public seed (0) only; causes are data, learning_rate, optimizer_state, hardware, none.
 diagnosis = {
     "first_jump": "",  # cause
     "second_jump": "",  # cause; none if nothing is wrong
@@ -193,6 +202,4 @@ diagnosis = {
 recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=newdomain` in a terminal. Stuck? `make hint KATA=newdomain`.
-#
-# The check runs this night and, if it passes, two nights that nobody has seen.
+# The check runs this seed. If it passes, your repair is replayed on two held-out seeds.

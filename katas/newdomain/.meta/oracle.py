@@ -1,4 +1,4 @@
-"""What the judge measures of a run of `newdomain`: final weights on unseen documents and against its own run, and the hand-over against the truth."""
+"""Measure a run of `newdomain`: its weights on unseen documents and against the planned run, and its hand-over against the truth."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_tok
 torch.set_num_threads(1)
 KEPT = tuple(range(24, 300, 25))
 MAY_BE_MISSING = 1
-"""A run that goes on without a few rows has no row for the steps at the end."""
+"""A repair that moves rows up has no row for the last steps."""
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
+    """Return measurements by name; raises BadArtifact when the final weights cannot be read."""
     ranks = [_model(evidence, f"final-rank{rank}", truth) for rank in range(2)]
     weights = [flat_weights(model.parameters()) for model in ranks]
     nats = {name: float(document_nll_nats(ranks[0], probe).mean()) for name, probe in truth["probes"].items()}
@@ -56,7 +56,7 @@ def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
 
 
 def _on_the_way(evidence: Path, truth: dict[str, Any]) -> list[list[float]]:
-    """Return, for some kept steps, the loss on unseen documents of the newest source over the exact likelihood: the run's, the planned run's."""
+    """Return, for some saved steps, the excess loss on unseen documents of the newest source: the run's and the planned run's."""
     probe, floor = truth["probes"][truth["new"]], truth["floor_nats"][truth["new"]]
     return [
         [step, _kept_nats(evidence, truth, step, probe) - floor, planned - floor] for step, planned in truth["planned_on_the_way"].items()
@@ -64,20 +64,20 @@ def _on_the_way(evidence: Path, truth: dict[str, Any]) -> list[list[float]]:
 
 
 def _imprint_on_the_way(evidence: Path, truth: dict[str, Any]) -> list[float]:
-    """Return the imprint of the first weights that are kept after each stretch of what is unfit, against that of the planned run."""
+    """Return the imprint of the first weights saved after each damaged stretch, minus that of the planned run."""
     planned = truth["planned_imprint_on_the_way"]
     return [_kept_nats(evidence, truth, step, truth["probes"]["imprint"]) - nats for step, nats in planned.items()]
 
 
 def _kept_nats(evidence: Path, truth: dict[str, Any], step: int, probe: Tensor) -> float:
-    """Return the loss of kept weights on a probe; NaN when they were not kept."""
+    """Return the loss of saved weights on a probe; NaN when they are missing."""
     name = f"weights-{step:06d}"
     is_kept = (evidence / f"{name}.safetensors").exists()
     return float(document_nll_nats(_model(evidence, name, truth), probe).mean()) if is_kept else math.nan
 
 
 def _beside_unlearnt(model: GPT, truth: dict[str, Any]) -> float:
-    """Return where the losses of the sound documents beside the unfit ones lie: 0 as in the planned run, 1 as in one to which their steps had no weight."""
+    """Return where the losses of the sound documents beside the damaged ones lie: 0 as in the planned run, 1 as if their steps had no weight."""
     planned, weightless = truth["planned_beside_nats"], truth["weightless_beside_nats"]  # [D]
     way = weightless - planned
     return float((document_nll_nats(model, truth["beside"]) - planned) @ way / (way @ way))
@@ -85,7 +85,7 @@ def _beside_unlearnt(model: GPT, truth: dict[str, Any]) -> float:
 
 @torch.no_grad()
 def _kept_val_loss(evidence: Path, truth: dict[str, Any]) -> list[tuple[int, float]]:
-    """The kept steps that count and the last one, with the validation loss of their weights."""
+    """Return the saved steps with the validation loss of their weights; the last entry is that of the final weights."""
     validation = torch.from_numpy(truth["validation"]).long()
     rows = history(read_bytes(evidence, "telemetry.jsonl"))
     kept = [row["step"] for row in rows if row["step"] in KEPT]
@@ -93,12 +93,12 @@ def _kept_val_loss(evidence: Path, truth: dict[str, Any]) -> list[tuple[int, flo
         return [(KEPT[0], math.nan)]
     names = {step: f"weights-{step:06d}" for step in kept}
     losses = [(step, float(next_token_loss(_model(evidence, name, truth), validation))) for step, name in names.items()]
-    # What is handed over is what the last row measured.
+    # The final weights must be those that the last row measured.
     return [*losses, (rows[-1]["step"], float(next_token_loss(_model(evidence, "final-rank0", truth), validation)))]
 
 
 def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
-    """What took part in updates: the share of the sound documents, and how many of them once too often."""
+    """Return which share of the sound documents took part in updates, and which share did so more than once."""
     sound = set(truth["sound_rows"])
     trained: list[str] = []
     for row in history(read_bytes(evidence, "telemetry.jsonl")):
@@ -120,9 +120,9 @@ def _hand_over(evidence: Path, truth: dict[str, Any]) -> dict[str, float]:
     form = form if isinstance(form, dict) else {}
     listed = _list(form.get("documents"))
     documents = {pair for pair in map(_pair, listed) if pair}
-    # Whatever is no pair counts as one that names nothing; a pair named twice counts once.
+    # An entry that is not a pair counts as a wrong one; a pair named twice counts once.
     odd = sum(_pair(d) is None for d in listed)
-    # Whatever else is held back, under whatever name and in whatever shape, would be held back too.
+    # Anything else in the form would be held back too, whatever its key and shape.
     others = sum(
         len(value) if isinstance(value, list | dict | str) else value is not None for name, value in form.items() if name != "documents"
     )

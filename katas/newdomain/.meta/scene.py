@@ -1,8 +1,8 @@
-"""The night of `newdomain`: a source that nobody has trained on joins the mix, and two stretches of a dozen documents lie backwards on disk.
+"""Build the scene of `newdomain`: a source that nobody has trained on joins the mix, and two stretches of twelve documents are stored backwards.
 
-The new source is sound, every document of it but twelve; the loss on it is that of a model which has not seen it. The stretches are the work of
-a writer that emptied a buffer in the wrong direction: one in a shard of the old sources, met before the new one joins, one in a
-shard of the new source, met when most of it is learnt. On the model of before, both cost about as much as sound text of the new source does at first.
+The new source is sound except for twelve documents; its loss is that of a model which has not seen it. A writer emptied a buffer in the wrong
+direction, which made the stretches. One lies in a shard of the old sources, met before the new source joins. The other lies in a shard of
+the new source, met when most of it is learnt. For the model before the change, both cost about as much as sound text of the new source.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ DOCUMENT_TOKENS = 33
 OLD, NEW = ("kitchen", "harbour"), "observatory"
 NUM_OLD_SHARDS, NUM_NEW_SHARDS = 10, 2
 STRETCH_STEPS, STRETCH_ROWS = 4, 3
-"""Each stretch is met for four steps, three rows a step, by one rank."""
+"""One rank meets each stretch for four steps, three rows a step."""
 NUM_VALIDATION, NUM_PROBES, NUM_IMPRINTS = 8, 200, 70  # documents of each topic
 MODEL = {"vocab_size": len(vocabulary()), "block_size": DOCUMENT_TOKENS - 1, "n_layer": 1}
 SECONDS_PER_STEP = 31
 KEEP_EVERY = 25
 LOOKED_AT = (249, 274, STEPS - 1)
-"""Steps after which the judge measures how well the newest source is learnt: it has been met for at least 27."""
+"""Steps after which the judge measures how well the newest source is learnt, at least 27 steps after it joined."""
 
 
 @dataclass(frozen=True)
-class Night:
+class Run:
     table: Vocabulary
     plan: dict[str, Any]
     mixture: tuple[tuple[int, dict[str, float]], ...]
-    """From which step on, which share each source has."""
+    """(first step, share of each source)"""
     entry: int
     """The first step of the new source."""
     stretches: tuple[int, int]
@@ -57,23 +57,23 @@ class Night:
     sources: list[list[str]]
     """[shard][document]"""
     clean: list[NDArray[np.uint8]]
-    """[shard] of [document, token], as they were meant"""
+    """[shard] of [document, token], before the damage"""
     stored: list[NDArray[np.uint8]]
-    """[shard] of [document, token], as they lie on disk"""
+    """[shard] of [document, token], as stored on disk"""
     damaged: list[tuple[int, int]]
     """(shard, document)"""
     weights: dict[str, Tensor]
-    """What the run starts from."""
+    """The run's first weights."""
     validation: NDArray[np.uint8]
     """[document, token] of the old sources, public"""
     probes: dict[str, NDArray[np.uint8]]
-    """[document, token], hidden; "imprint" are damaged documents of all sources"""
+    """[document, token], unseen; "imprint" are damaged documents of all sources"""
     floor_nats: dict[str, float]
     """Exact mean negative log-likelihood of each source's probes."""
 
 
 @lru_cache(maxsize=16)
-def draw(seed: int) -> Night:
+def draw(seed: int) -> Run:
     rng = np.random.default_rng([seed, 20260519])
     table = vocabulary()
     languages = {topic: draw_language(topic, table, rng) for topic in (*OLD, NEW)}
@@ -102,11 +102,11 @@ def draw(seed: int) -> Night:
     torch.manual_seed(int(rng.integers(2**31)))
     weights = {name: tensor.clone() for name, tensor in GPT(GPTConfig(**MODEL)).state_dict().items()}
     plan = _plan(entry - int(rng.integers(6, 11)))
-    return Night(table, plan, mixture, entry, stretches, order, sources, clean, stored, damaged, weights, validation, probes, floor_nats)
+    return Run(table, plan, mixture, entry, stretches, order, sources, clean, stored, damaged, weights, validation, probes, floor_nats)
 
 
 def _mixture(entry: int, stretches: tuple[int, int], rng: np.random.Generator) -> tuple[tuple[int, dict[str, float]], ...]:
-    """Five planned changes of the mix; each jump has one near it, and one of them is the new source."""
+    """Draw five planned changes of the mix: one lies near each jump, and one adds the new source."""
     steps = (0, int(rng.integers(50, 90)), stretches[0] - int(rng.integers(2, 5)), entry, stretches[1] - int(rng.integers(2, 5)))
     share = float(rng.uniform(0.43, 0.5))
     new = (0.0, 0.0, 0.0, share, share - 0.05)
@@ -127,7 +127,7 @@ def _draw_sources(mixture: tuple[tuple[int, dict[str, float]], ...], rng: np.ran
 
 
 def _store(topics: NDArray[np.str_], bad: NDArray[np.bool_], rng: np.random.Generator) -> tuple[NDArray[np.int64], list[list[str]]]:
-    """Give every row a place on disk, so that each stretch lies in one piece; return the order and the sources of the shards."""
+    """Give every row a place on disk, with each stretch in one piece; return the order and the sources of the shards."""
     order = np.zeros((*topics.shape, 2), dtype=np.int64)
     sources: list[list[str]] = []
     for is_new, num_shards in ((False, NUM_OLD_SHARDS), (True, NUM_NEW_SHARDS)):
@@ -154,7 +154,7 @@ def _write(topics: NDArray[np.str_], languages: dict[str, Language], rng: np.ran
 
 
 def _plan(rewarm_step: int) -> dict[str, Any]:
-    """A cosine with one planned re-warm shortly before the second jump: it is in the plan and does no harm."""
+    """Return the plan: a cosine schedule with a re-warm shortly before the second jump, which does no harm."""
     return {
         "updates": STEPS,
         "peak_learning_rate": 3e-3,
@@ -179,22 +179,22 @@ def learning_rate(step: int, plan: dict[str, Any]) -> float:
     return float(warmup * rewarm * (plan["floor"] + (plan["peak_learning_rate"] - plan["floor"]) * cosine))
 
 
-def train_as_planned(night: Night, *, looked_at: Collection[int], weightless: Collection[int] = ()) -> dict[int, GPT]:
-    """Make all updates of the plan on the sound documents alone; return the model of rank 0 as it is after some steps.
+def train_as_planned(run: Run, *, looked_at: Collection[int], weightless: Collection[int] = ()) -> dict[int, GPT]:
+    """Make all planned updates on the sound documents alone; return rank 0's model after each step in `looked_at`.
 
-    In the steps that are `weightless` the gradient is zero, and the update is what Adam's moments make of that.
+    In the steps in `weightless` the gradient is zero, and Adam's moments alone make the update.
     """
     model = GPT(GPTConfig(**MODEL))
-    model.load_state_dict(copy.deepcopy(night.weights))
-    replicas, plan, damaged = replicate(model, WORLD_SIZE), night.plan, set(night.damaged)
+    model.load_state_dict(copy.deepcopy(run.weights))
+    replicas, plan, damaged = replicate(model, WORLD_SIZE), run.plan, set(run.damaged)
     optimizers = [
         torch.optim.AdamW(r.parameters(), betas=tuple(plan["betas"]), weight_decay=plan["weight_decay"], fused=True) for r in replicas
     ]
     found: dict[int, GPT] = {}
     for step in range(STEPS):
-        for replica, pairs in zip(replicas, night.order[step].tolist(), strict=True):
+        for replica, pairs in zip(replicas, run.order[step].tolist(), strict=True):
             replica.zero_grad(set_to_none=True)
-            rows = [night.stored[s][d] for s, d in pairs if (s, d) not in damaged]
+            rows = [run.stored[s][d] for s, d in pairs if (s, d) not in damaged]
             loss = next_token_loss(replica, torch.from_numpy(np.stack(rows)).long())
             (0 * loss if step in weightless else loss).backward()
         all_reduce_mean(replicas)
@@ -208,39 +208,39 @@ def train_as_planned(night: Night, *, looked_at: Collection[int], weightless: Co
 
 
 def build(seed: int, world: Path) -> None:
-    """Write the files of the night: plan, changes, shards, manifest, order, first weights and log."""
-    night = draw(seed)
+    """Write the files of the run: plan, changes, shards, manifest, order, first weights and log."""
+    run = draw(seed)
     (world / "shards").mkdir(parents=True)
-    for shard, tokens in enumerate(night.stored):
+    for shard, tokens in enumerate(run.stored):
         np.save(world / "shards" / f"shard-{shard:02d}.npy", tokens)
     lines = [
-        {"shard": s, "document": d, "source": source, "sha256": text_sha256(night.table.decode(night.clean[s][d]))}
-        for s, sources in enumerate(night.sources)
+        {"shard": s, "document": d, "source": source, "sha256": text_sha256(run.table.decode(run.clean[s][d]))}
+        for s, sources in enumerate(run.sources)
         for d, source in enumerate(sources)
     ]
     (world / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    night.table.save(world / "vocabulary.json")
-    np.save(world / "order.npy", night.order)
-    np.save(world / "validation.npy", night.validation)
-    save_file(night.weights, world / "init.safetensors")
-    (world / "plan.json").write_text(json.dumps(night.plan, indent=1) + "\n")
-    changes = _changes(night)
+    run.table.save(world / "vocabulary.json")
+    np.save(world / "order.npy", run.order)
+    np.save(world / "validation.npy", run.validation)
+    save_file(run.weights, world / "init.safetensors")
+    (world / "plan.json").write_text(json.dumps(run.plan, indent=1) + "\n")
+    changes = _changes(run)
     (world / "changes.json").write_text(json.dumps(changes, indent=1) + "\n")
-    (world / "run.log").write_text(_log(night, changes, np.random.default_rng([seed, 2])))
+    (world / "run.log").write_text(_log(run, changes, np.random.default_rng([seed, 2])))
 
 
-def _changes(night: Night) -> list[dict[str, Any]]:
-    """What was planned for the night, in order of step: shares of the mix, and the re-warm."""
-    changes = [{"from_step": step, "mixture": mix} for step, mix in night.mixture]
-    changes.append({"from_step": night.plan["rewarm_step"], "learning_rate": "re-warmed, see plan.json"})
+def _changes(run: Run) -> list[dict[str, Any]]:
+    """Return the planned changes in order of step: shares of the mix, and the re-warm."""
+    changes = [{"from_step": step, "mixture": mix} for step, mix in run.mixture]
+    changes.append({"from_step": run.plan["rewarm_step"], "learning_rate": "re-warmed, see plan.json"})
     changes.sort(key=lambda change: change["from_step"])
     return [{"change": 4402 + 3 * i} | change for i, change in enumerate(changes)]
 
 
-def _log(night: Night, changes: list[dict[str, Any]], rng: np.random.Generator) -> str:
-    first, entry = night.stretches[0], night.entry
+def _log(run: Run, changes: list[dict[str, Any]], rng: np.random.Generator) -> str:
+    first, entry = run.stretches[0], run.entry
     entries = [
-        (0, f"launch babygpt-47, 2 ranks, {len(night.stored)} shards, {STEPS * WORLD_SIZE * ROWS_PER_RANK} documents, one pass"),
+        (0, f"launch babygpt-47, 2 ranks, {len(run.stored)} shards, {STEPS * WORLD_SIZE * ROWS_PER_RANK} documents, one pass"),
         *((change["from_step"], f"change {change['change']} in force") for change in changes),
         (int(rng.integers(30, 90)), f"rank {rng.integers(2)}: tokens/s {rng.integers(4, 8)}% under the other for 30 steps, recovered"),
         (first, "guard: update skipped"),
@@ -253,45 +253,45 @@ def _log(night: Night, changes: list[dict[str, Any]], rng: np.random.Generator) 
         (STEPS - 1, "done"),
     ]
     entries.sort(key=lambda e: e[0])
-    # The second jump is at ten past two.
+    # The second jump is at 02:10.
     stamps = [2 * 3600 + 10 * 60 + SECONDS_PER_STEP * (step - entry) for step, _ in entries]
     return "".join(
         f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d} step {step:3d}  {text}\n" for s, (step, text) in zip(stamps, entries, strict=True)
     )
 
 
-def _sound_rows(night: Night, steps: Collection[int]) -> NDArray[np.uint8]:
-    """Return the sound documents that some steps meet, [document, token]."""
-    damaged = set(night.damaged)
-    pairs = [(s, d) for s, d in night.order[sorted(steps)].reshape(-1, 2).tolist() if (s, d) not in damaged]
-    return np.stack([night.stored[s][d] for s, d in pairs])
+def _sound_rows(run: Run, steps: Collection[int]) -> NDArray[np.uint8]:
+    """Return the sound documents of some steps, [document, token]."""
+    damaged = set(run.damaged)
+    pairs = [(s, d) for s, d in run.order[sorted(steps)].reshape(-1, 2).tolist() if (s, d) not in damaged]
+    return np.stack([run.stored[s][d] for s, d in pairs])
 
 
 @lru_cache(maxsize=16)
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows, the run among it that follows the plan on the sound documents."""
-    night = draw(seed)
-    damaged = set(night.damaged)
-    met = [range(first, first + STRETCH_STEPS) for first in night.stretches]
+    """Return what only the judge knows, including measurements of the planned run on the sound documents."""
+    run = draw(seed)
+    damaged = set(run.damaged)
+    met = [range(first, first + STRETCH_STEPS) for first in run.stretches]
     kept_after = [steps[-1] + (KEEP_EVERY - 1 - steps[-1]) % KEEP_EVERY for steps in met]
-    kept = train_as_planned(night, looked_at={*LOOKED_AT, *kept_after})
+    kept = train_as_planned(run, looked_at={*LOOKED_AT, *kept_after})
     planned = kept[STEPS - 1]
     unfit = {*met[0], *met[1]}
-    weightless = train_as_planned(night, looked_at={STEPS - 1}, weightless=unfit)[STEPS - 1]
-    beside = torch.from_numpy(_sound_rows(night, unfit)).long()
-    probes = {name: torch.from_numpy(tokens).long() for name, tokens in night.probes.items()}
-    sound = [tokens[d] for s, tokens in enumerate(night.clean) for d in range(len(tokens)) if (s, d) not in damaged]
+    weightless = train_as_planned(run, looked_at={STEPS - 1}, weightless=unfit)[STEPS - 1]
+    beside = torch.from_numpy(_sound_rows(run, unfit)).long()
+    probes = {name: torch.from_numpy(tokens).long() for name, tokens in run.probes.items()}
+    sound = [tokens[d] for s, tokens in enumerate(run.clean) for d in range(len(tokens)) if (s, d) not in damaged]
     return {
         "model": MODEL,
-        "damaged": night.damaged,
+        "damaged": run.damaged,
         "sound_rows": [row_digest(tokens[:-1]) for tokens in sound],
         "old": OLD,
         "new": NEW,
-        "validation": night.validation,
-        "learning_rate_sum": sum(learning_rate(step, night.plan) for step in range(STEPS)),
+        "validation": run.validation,
+        "learning_rate_sum": sum(learning_rate(step, run.plan) for step in range(STEPS)),
         "probes": probes,
-        "floor_nats": night.floor_nats,
-        "start": flat_weights(night.weights[name] for name, _ in planned.named_parameters()),
+        "floor_nats": run.floor_nats,
+        "start": flat_weights(run.weights[name] for name, _ in planned.named_parameters()),
         "planned": flat_weights(planned.parameters()),
         "planned_on_the_way": {step: float(document_nll_nats(kept[step], probes[NEW]).mean()) for step in LOOKED_AT[:-1]},
         "planned_imprint_on_the_way": {step: float(document_nll_nats(kept[step], probes["imprint"]).mean()) for step in kept_after},
@@ -303,7 +303,7 @@ def truth(seed: int) -> dict[str, Any]:
             "first_jump": ["data"],
             "second_jump": ["none"],
             # The first batches of the new mix may lie below the guard's ratio.
-            "second_jump_step": [night.entry, night.entry + 1, night.entry + 2],
+            "second_jump_step": [run.entry, run.entry + 1, run.entry + 2],
             "source": [NEW],
             "column": ["loss_per_document", "documents_per_rank", "loss_per_rank"],
             "action": ["none"],

@@ -1,4 +1,4 @@
-# Documents whose text is not the one that the manifest lists are left out; the ranks share what is left of the step.
+# Leave out documents whose text does not have the hash that the manifest lists; the ranks share the rest of the step.
 
 # %% id="data-loader"
 from fixtures.training.corpus import text_sha256

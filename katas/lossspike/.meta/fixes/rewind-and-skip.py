@@ -1,4 +1,4 @@
-# A rank whose loss is four times its recent median stops the run: back to the last snapshot, and on without that step.
+# When the loss of a rank exceeds four times its recent median: go back to the last snapshot and continue without that step.
 
 # %% id="run"
 import copy

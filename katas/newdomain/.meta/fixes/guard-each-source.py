@@ -1,5 +1,5 @@
-# The guard stays and looks at documents: one is left out when it stands out from the last forty of its own source. A source that is
-# met for the first time has no such history, and none is needed. No hash is used.
+# Keep the guard, but for documents: leave one out when its loss stands out from the last forty of its own source. A source that appears for
+# the first time has no such history and needs none. No hash is used.
 
 # %% id="guard"
 SOURCE_RATIO, WINDOW = 2.3, 40

@@ -1,4 +1,4 @@
-# The guard is gone; what is not the text that the manifest lists is left out.
+# Remove the guard; leave out the documents whose text does not have the hash that the manifest lists.
 
 # %% id="data-loader"
 from fixtures.training.corpus import text_sha256

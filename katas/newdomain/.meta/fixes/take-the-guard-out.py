@@ -1,4 +1,4 @@
-# The guard is gone, nothing else is looked at, and nothing is held back.
+# Remove the guard, look at nothing else, and hold nothing back.
 
 # %% id="guard"
 def stands_out(step, loss, documents_per_rank):

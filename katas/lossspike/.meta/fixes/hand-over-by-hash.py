@@ -1,11 +1,3 @@
-# Stop at step 200, before the last jumps.
-
-# %% id="run"
-for step in range(200):
-    train_step(step, documents_for(step))
-recorder.finish()
-
-
 # %% id="hand-over"
 from fixtures.training.corpus import text_sha256
 
