@@ -13,9 +13,9 @@ from fixtures.training.recorder import Recorder
 
 
 class PoolRecorder(Recorder):
-    """A Recorder whose rows say besides: `products`, how many each device has computed since the row before, by its name.
+    """A Recorder with one more column: `products`, the number of matrix products that each device computed since the previous row, by device name.
 
-    A device counts when it is in the pool, or when a replica has come to compute on it: one that was powered on anew counts under its old name.
+    It counts the pool's devices and any other device that a replica computes on. A device that was power-cycled counts under its old name.
     """
 
     def __init__(self, replicas: Sequence[nn.Module], optimizers: Sequence[Optimizer], pool: Mapping[str, Device], **options: Any) -> None:
@@ -23,7 +23,7 @@ class PoolRecorder(Recorder):
         super().__init__(replicas, optimizers, **options)
 
     def record(self, step: int, loss_per_rank: Sequence[float | None], **columns: Any) -> None:
-        """Write the row of a step: see `Recorder.record`; ranks at the end that have no loss may be left out."""
+        """Write the row of a step, as `Recorder.record` does; trailing ranks without a loss may be left out."""
         for replica in self.replicas:
             for module in replica.modules():
                 if isinstance(module, DeviceLinear) and isinstance(module.device, Device):
@@ -33,5 +33,5 @@ class PoolRecorder(Recorder):
             products[device.name] = products.get(device.name, 0) + device.operations - counted
         losses = [*loss_per_rank, *[None] * (len(self.replicas) - len(loss_per_rank))]
         super().record(step, losses, products=products, **columns)
-        # What the validation costs is nobody's work.
+        # Validation is not part of a rank's work.
         self._counted = {device: device.operations for device in self._counted}

@@ -1,4 +1,4 @@
-"""What the judge asks of `apply_update` when the notebook has run: gradients that it has not met, some of them no numbers."""
+"""Call `apply_update` after the notebook has run, with new gradients; some of them are not finite."""
 
 import copy
 import json
@@ -26,7 +26,7 @@ def probe(notebook, inputs):
         answer = {"halted": False, "named": [], "raised": ""}
         try:
             apply_update(replicas, optimizers, RATE)
-        except Exception as e:  # whatever it raises ends this question, not the others
+        except Exception as e:  # any exception is the answer to this case only
             answer["halted"] = isinstance(e, halt)
             answer["raised"] = f"{type(e).__name__}: {e}"[:160]
             answer["named"] = whole_numbers(getattr(e, "ranks", []))
@@ -43,7 +43,7 @@ def weights_of(replicas):
 
 
 def own_gradients(plan, state, rows_RBT):
-    """Return the gradients of each rank's rows, [rank][parameter]."""
+    """Return each rank's gradients on its own rows, [rank][parameter]."""
     model = GPT(GPTConfig(**plan["model"]))
     model.load_state_dict(state["model"])
     gradients = []
@@ -55,7 +55,7 @@ def own_gradients(plan, state, rows_RBT):
 
 
 def ranks(plan, state, gradients):
-    """Return replicas that hold their own gradients, and their optimizers, as they stand after some updates."""
+    """Return replicas with their gradients, and their optimizers, with the weights and moments of a checkpoint."""
     model = GPT(GPTConfig(**plan["model"]))
     model.load_state_dict(state["model"])
     replicas = replicate(model, len(gradients))

@@ -1,25 +1,25 @@
 # %% [markdown] id="page"
-# # The loss that is not a number any more
+# # The loss that turns into NaN
 #
-# **03:10.** `babygpt-73` runs on four hosts with three rows each; a fifth host is spare. Its second launch went on from the checkpoint after 100 updates,
-# and a little after three o'clock the dashboard's `train_loss`, a mean of five steps over all hosts, became `nan`. Every host's loss is `nan` by now, every weight too.
-# `run.log` has the times.
+# **What happened.** `babygpt-73` trains on four hosts with three rows each; a fifth is spare. Its second launch resumed from update 100.
+# Soon after 03:00 `train_loss`, the mean over all hosts and five steps, became `nan`. Now every host's loss and every weight is `nan`.
 #
-# What you are told on the hand-over call:
-# - one host throttles for heat since a few minutes before, and all the others wait for it;
-# - another one counted memory errors, all of them corrected, and retired a page;
-# - a link was retrained, and at the very same step the loader opened the next shard, which another team had written;
-# - all five hosts passed their self-test at the launch;
-# - the evening shift has three proposals: `nan_to_num` on the gradients, to leave out steps whose loss is no number, or another order of the rows.
+# **What is known** (times: `run.log`)
+# - One host has been thermally throttled since shortly before; the others wait for it.
+# - Another corrected memory errors and retired a memory page.
+# - A link was retrained. One step later the loader opened another team's shard.
+# - All five hosts passed the launch self-test.
+# - Proposals: `nan_to_num` on gradients; skip steps with a NaN loss; reorder rows.
 #
-# You hand over three things:
-# - **the run that `plan.json` asks for**, where it would be if this had not happened: all rows, the planned updates, at most 30 of them made again. It may end on the hosts that you trust
-#   (four, or three with four rows each; the hosts that are in order stay in), and all its products are computed on their devices;
-# - **an `apply_update` that tomorrow's launch can rely on**: from whatever gradients the ranks bring, it either makes the planned update on all ranks, weights and moments, or raises `Halt`,
-#   which names the ranks whose gradients it refuses, while weights and moments of every rank are still what they were. No gradient is refused for its size, that is what `grad_clip` is for;
-# - the name of **the host that goes to repair**, if you think that one has to, and your **diagnosis**.
+# **What you hand over**
+# 1. **The run** of `plan.json`, as if nothing had happened: all rows, all updates.
+# 2. **`apply_update(replicas, optimizers, learning_rate)`** for the next launch; its docstring is the specification.
+# 3. **`hand_over`**: `{"isolated": host}`, the host that needs repair, or `None`; and your **diagnosis**.
 #
-# Your repair will be replayed on two other nights, with other documents, another host and another step.
+# **Rules**
+# - Repeat at most 30 updates.
+# - End on four hosts, or on three with four rows each. Healthy hosts stay in and compute a full share. All products are computed on the hosts' devices.
+# - The repair is replayed on two held-out seeds, with other documents, another host and another step.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -71,8 +71,8 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown] id="hypothesis"
-# Before you read on, write down here: after the alarm every host looks the same. What would you have to measure, on which host and *when* within a step, to
-# see the one that was first?
+# Before you read on, write down: after the alarm all hosts look the same. What must you measure, on which host and *when* within a step, to find the
+# host that was first?
 #
 # - My hypothesis:
 # - The number that would prove me wrong:
@@ -87,19 +87,19 @@ optimizers = [
 
 
 def place():
-    """Let each rank compute on its host's device."""
+    """Put each rank on its host's device."""
     for replica, host in zip(replicas, in_service):
         devices.on(replica, pool[host])
 
 # %% id="checkpoints"
 def save(step):
-    """Write what rank 0 holds after `step` updates."""
+    """Write rank 0's weights and moments after `step` updates."""
     checkpoint = {"step": step, "model": replicas[0].state_dict(), "optimizer": optimizers[0].state_dict()}
     torch.save(checkpoint, folder / "checkpoints" / f"step-{step}.pt")
 
 
 def load(path):
-    """Give every rank the weights and moments of a checkpoint; return the step that comes next."""
+    """Load a checkpoint's weights and moments into every rank; return the next step."""
     for replica, optimizer in zip(replicas, optimizers):
         checkpoint = torch.load(path, weights_only=True)
         replica.load_state_dict(checkpoint["model"])
@@ -108,7 +108,7 @@ def load(path):
 
 # %% id="update"
 class Halt(Exception):
-    """The update was not made: the gradients of `ranks` are refused."""
+    """No update was made: the gradients of `ranks` (a list of rank numbers) are refused."""
 
     def __init__(self, ranks):
         super().__init__(f"ranks {ranks}")
@@ -116,7 +116,12 @@ class Halt(Exception):
 
 
 def apply_update(replicas, optimizers, learning_rate):
-    """Turn the gradients that the ranks have computed, each on its own rows, into one update of all of them."""
+    """Turn the gradients that the ranks have computed, each on its own rows, into one update of all ranks.
+
+    To hand over: for any gradients, either make the planned update of weights and moments on all ranks, or raise `Halt` with exactly the
+    ranks whose gradients cannot be used. In that case weights and moments of every rank are unchanged. No gradient is refused for its
+    size: `grad_clip` handles that. The judge calls it with four ranks of its own and new gradients.
+    """
     all_reduce_mean(replicas)
     for replica, optimizer in zip(replicas, optimizers):
         clip_grad_norm_(replica.parameters(), plan["grad_clip"])
@@ -126,14 +131,14 @@ def apply_update(replicas, optimizers, learning_rate):
 
 # %% id="schedule"
 def learning_rate(step):
-    """Warmup, then cosine to the floor."""
+    """Warm up linearly, then follow a cosine to the floor."""
     warmup = min(1.0, (step + 1) / plan["warmup_updates"])
     cosine = 0.5 * (1 + np.cos(np.pi * step / plan["updates"]))
     return float(warmup * plan["peak_learning_rate"] * (plan["floor"] + (1 - plan["floor"]) * cosine))
 
 # %% id="train-step"
 def train_step(step):
-    """Make one update on the step's rows, which the ranks share, and write its row."""
+    """Make one update on the step's rows, split among the ranks, and record it."""
     losses = []
     for replica, rows_BT in zip(replicas, rows[step].chunk(len(in_service))):
         replica.zero_grad()
@@ -147,7 +152,7 @@ def train_step(step):
 place()
 step = load(night / "checkpoints" / f"step-{plan['from_update']}.pt")
 (folder / "checkpoints").mkdir()
-recorder = PoolRecorder(  # watches these four models and optimizers, whatever device they compute on
+recorder = PoolRecorder(  # records these four models and optimizers, whichever device they compute on
     replicas, optimizers, pool, val_tokens=validation, num_steps=plan["updates"] - plan["from_update"], keep_every=10, folder=folder
 )
 while step < plan["updates"]:
@@ -176,27 +181,25 @@ for row in telemetry:
         break
 
 # %% [markdown] id="questions"
-# - In the first row that is printed: which numbers were measured before the ranks exchanged anything, which between that and the update, which after it?
+# - In the first row that is printed: which numbers were measured before the ranks exchanged anything, which between the exchange and the update, and which after it?
 # - What would the same rows have given on another host? You have the checkpoints, the rows and all five devices.
-# - Which of the files in `folder / "checkpoints"` would you start from?
+# - Which file in `folder / "checkpoints"` is safe to resume from?
 
 # %% id="hand-over"
-# The host that goes to repair; None if none has to.
+# The host that needs repair, or None.
 recorder.save_artifact("hand_over", {"isolated": None})
 
 # %% id="diagnosis"
-# For this night (seed 0) alone, about the run as you found it.
+# For the public seed (0) only, about the run as you found it.
 diagnosis = {
     "cause": "",  # data, learning_rate, optimizer_state, hardware, numerics, none
     "first_bad_step": None,  # the first step in which a rank computed something that is not finite
-    "host": "",  # whose rank that was
+    "host": "",  # that rank's host
     "first_not_finite": "",  # what on that rank: loss, gradient, moments, weights
     "action": "",  # clip, leave-out-the-steps, leave-out-the-shard, isolate-and-go-back, reorder-the-rows, start-again
 }
 recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=hostnan` in a terminal. Stuck? `make hint KATA=hostnan`.
-#
-# The check runs this night and, if it passes, two nights that nobody has seen. When your notebook has run, the judge calls
-# `apply_update(replicas, optimizers, learning_rate)` with four ranks of its own and gradients that it has not met: keep that name, `Halt`, and its `ranks`.
+# The check runs the public seed and, if it passes, replays your repair on two held-out seeds. After your notebook has run, the judge calls
+# `apply_update`: keep its name and arguments, `Halt`, and `Halt.ranks`.

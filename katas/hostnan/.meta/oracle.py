@@ -1,4 +1,4 @@
-"""What the judge measures of a run of `hostnan`: its weights, against the run whose products are all right, and what `apply_update` did when asked."""
+"""Measure a run of `hostnan`: its weights against the planned run's, and what `apply_update` did with new gradients."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_tok
 
 torch.set_num_threads(1)
 KEPT = tuple(range(109, 240, 10))
-"""Steps after which the run kept its weights."""
+"""Steps after which the recorder keeps the weights."""
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no weights of rank 0."""
+    """Return measurements by name; raises BadArtifact when rank 0's weights are missing."""
     read_bytes(evidence, "final-rank0.safetensors")
     finals = [_model(evidence, f"final-rank{rank}", truth) for rank in range(len(truth["hosts"]))]
     kept = {step: _model(evidence, f"weights-{step:06d}", truth) for step in KEPT}
@@ -44,7 +44,7 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT | None:
-    """Return a model with the weights of a file; None when there is none, or a weight in it is not finite."""
+    """Return a model with a file's weights; None when the file is missing or a weight is not finite."""
     model = GPT(GPTConfig(**truth["model"]))
     try:
         load_weights(model, evidence, name)
@@ -59,7 +59,7 @@ def _flat(model: GPT) -> Tensor:
 
 
 def _distance(model: GPT | None, truth: dict[str, Any], step: int) -> float:
-    """Return how far weights are from where the right run is, in lengths of the way that it has come tonight."""
+    """Return how far the weights are from the planned run's, as a share of that run's path since the checkpoint."""
     if model is None:
         return float("nan")
     there = truth["way"][step - truth["from_update"]]
@@ -67,7 +67,7 @@ def _distance(model: GPT | None, truth: dict[str, Any], step: int) -> float:
 
 
 def _stretches(kept: dict[int, GPT | None], truth: dict[str, Any]) -> list[list[float]]:
-    """Return, for the updates up to each kept step, how far the run's move is from the right run's, in lengths of that move."""
+    """Return, for the updates up to each kept step, how far the change of the weights deviates from the planned one, relative to it."""
     found: list[list[float]] = []
     was: Tensor | None = truth["start"]
     was_there = truth["start"]
@@ -91,13 +91,13 @@ def _isolated(evidence: Path) -> str:
     except BadArtifact:
         return ""
     host = handed_over.get("isolated") if isinstance(handed_over, dict) else None
-    # A list of one is an answer too.
+    # A list with one host is accepted.
     host = host[0] if isinstance(host, list) and len(host) == 1 else host
     return host[:40] if isinstance(host, str) else ""
 
 
 def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Which of the night's rows took part in the updates that led to the final weights, as the telemetry says."""
+    """Return which planned rows took part in the updates behind the final weights, according to the telemetry."""
     place = {digest: i for i, digest in enumerate(truth["rows"])}
     times = np.zeros(len(place), dtype=int)
     for row in history(read_bytes(evidence, telemetry_name(0))):
@@ -110,12 +110,12 @@ def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
 
 
 def _guard(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """What `apply_update` did with gradients that are no numbers, and with those that are."""
+    """Return what `apply_update` did with gradients that are not finite, and with finite ones."""
     cases, answers, weights = truth["cases"], read_json(evidence, "probe"), read_arrays(evidence, "probe").get("weights")
     answers = answers.get("answers") if isinstance(answers, dict) else None
     right_shape = weights is not None and weights.shape == (len(cases), len(truth["start"])) and weights.dtype.kind == "f"
     if not isinstance(answers, list) or len(answers) != len(cases) or not all(isinstance(a, dict) for a in answers) or not right_shape:
-        raise BadArtifact("the answers of `apply_update` are not those of the cases that it was asked about")
+        raise BadArtifact("the probe's answers do not match the cases that `apply_update` was called with")
     poisoned = [(case, answer) for case, answer in zip(cases, answers, strict=True) if "ranks" in case]
     healthy = [(case, answer, own) for case, answer, own in zip(cases, answers, weights, strict=True) if "ranks" not in case]
     let_through = [case["what"] for case, answer in poisoned if answer.get("halted") is not True]

@@ -1,8 +1,7 @@
-"""The night of `hostnan`: a run on four hosts that goes on from a checkpoint; one of the hosts has a weak lane.
+"""The scene of `hostnan`: a run on four hosts that resumes from a checkpoint; one host's device has a weak lane.
 
-From some step on, one lane of one host's device leaves infinities in one of the three products of the wide layer: of the forward pass, of the
-gradient towards the input, or of the weight's own gradient. Around that step a shard is opened, another host throttles, memory errors are corrected and
-a link retrains; none of that does any harm.
+From some step on, that lane writes infinities into one of the wide layer's three products: forward, input gradient or weight gradient. Around
+that step a shard is opened, another host throttles, memory errors are corrected and a link is retrained; these are harmless.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ TOPICS = ("kitchen", "harbour", "observatory")
 NUM_VALIDATION, NUM_PROBES = 8, 150  # documents of each topic
 NARROW, WIDE = 48, 192
 MODEL = {"vocab_size": len(vocabulary()), "block_size": DOCUMENT_TOKENS - 1, "n_layer": 1, "n_head": 4, "n_embd": NARROW}
-PRODUCTS = 12  # that a rank's step asks its device for: four layers forward, then two products for each, from the last to the first
+PRODUCTS = 12  # of one rank in one step: four layers forward, then two products for each layer, last layer first
 STRUCK = {
-    # which product of a step is struck, and lanes that none of the narrower products has
+    # the product of a step that is wrong, and lanes that only the wide products use
     FORWARD: (2, (3 * NARROW, WIDE)),  # c_fc, into the wide layer
     INPUT_GRAD: (4, (NARROW, WIDE)),  # c_proj, out of it
     WEIGHT_GRAD: (5, (NARROW, WIDE)),
@@ -55,19 +54,19 @@ class Night:
     silicon: dict[str, bytes]
     """Of each host and of the spare."""
     slow: str
-    """Throttles, and computes right."""
+    """The host that throttles; it computes correctly."""
     shard_ends: tuple[int, ...]
     """The step at which each shard ends; one of them is the first bad step."""
     rows: NDArray[np.uint8]
     """[step, row, token]"""
     weights: dict[str, Tensor]
-    """What the run started from."""
+    """The first launch's initial weights."""
     validation: NDArray[np.uint8]
     """[document, token], public"""
     probes: NDArray[np.uint8]
-    """[document, token], hidden"""
+    """[document, token], held out"""
     asked: NDArray[np.uint8]
-    """[rank, row, token]: what the guard is asked about"""
+    """[rank, row, token]: the rows of the probe's gradients"""
     floor_nats: float
     """Exact mean negative log-likelihood of the probes."""
 
@@ -83,7 +82,7 @@ def draw(seed: int) -> Night:
     languages = {topic: draw_language(topic, table, rng) for topic in TOPICS}
     names = [f"host-{number:02d}" for number in rng.choice(np.arange(10, 100), WORLD_SIZE + 1, replace=False)]
     plan = _plan(rng, names)
-    # The judge reads rank 0's weights on the way, and a run may leave a rank out: its host is sound.
+    # The judge reads the weights that rank 0 kept, and a right run may leave the failing rank idle: rank 0's host is healthy.
     sick_rank, slow_rank = (int(r) for r in rng.choice(np.arange(1, WORLD_SIZE), 2, replace=False))
     first_bad_step = int(rng.integers(146, 200))
     layout = WEIGHT_GRAD if seed == 0 else int(rng.integers(3))
@@ -164,7 +163,7 @@ def learning_rate(step: int, plan: dict[str, Any]) -> float:
 
 @dataclass
 class Ranks:
-    """A run on sound devices, between two updates."""
+    """The state of a run on healthy devices, between two updates."""
 
     replicas: list[nn.Module]
     optimizers: list[torch.optim.AdamW]
@@ -185,7 +184,7 @@ def optimizer_of(model: nn.Module, plan: dict[str, Any]) -> torch.optim.AdamW:
 
 
 def train(night: Night, ranks: Ranks, steps: range) -> list[Tensor]:
-    """Make the planned updates; return rank 0's weights after each, [P]."""
+    """Make the planned updates; return rank 0's weights, [P], after each."""
     way = []
     for step in steps:
         for replica, rows in zip(ranks.replicas, torch.from_numpy(night.rows[step]).long().chunk(WORLD_SIZE), strict=True):
@@ -197,7 +196,7 @@ def train(night: Night, ranks: Ranks, steps: range) -> list[Tensor]:
 
 
 def update(ranks: Ranks, rate: float, grad_clip: float) -> None:
-    """Turn the ranks' own gradients into one update of all of them."""
+    """Turn the ranks' gradients into one update of all ranks."""
     all_reduce_mean(ranks.replicas)
     for replica, optimizer in zip(ranks.replicas, ranks.optimizers, strict=True):
         clip_grad_norm_(replica.parameters(), grad_clip)
@@ -208,7 +207,7 @@ def update(ranks: Ranks, rate: float, grad_clip: float) -> None:
 
 @lru_cache(maxsize=32)
 def checkpoint(seed: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return weights and moments after the first launch, which ran on sound devices."""
+    """Return weights and moments after the first launch, which ran on healthy devices."""
     night = draw(seed)
     ranks = started(night)
     train(night, ranks, range(FROM_UPDATE))
@@ -216,7 +215,7 @@ def checkpoint(seed: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def resumed(seed: int) -> Ranks:
-    """Return the ranks as the second launch finds them."""
+    """Return the ranks with the checkpoint's weights and moments."""
     ranks, (weights, moments) = started(draw(seed)), checkpoint(seed)
     for replica, optimizer in zip(ranks.replicas, ranks.optimizers, strict=True):
         replica.load_state_dict(weights)
@@ -225,7 +224,7 @@ def resumed(seed: int) -> Ranks:
 
 
 def build(seed: int, world: Path) -> None:
-    """Write the files of the night: plan, shards, the checkpoint, silicon, and the logs of run and hosts."""
+    """Write the scene: plan, shards, checkpoint, devices, and the logs of the run and of the hosts."""
     night, rng = draw(seed), np.random.default_rng([seed, 2])
     (world / "plan.json").write_text(json.dumps(night.plan, indent=1) + "\n")
     night.table.save(world / "vocabulary.json")
@@ -241,7 +240,7 @@ def build(seed: int, world: Path) -> None:
     for name, silicon in night.silicon.items():
         (world / "devices" / f"{name}.bin").write_bytes(silicon)
     hosts, at = night.plan["hosts"], night.first_bad_step
-    # On the public night nothing at all stands in the failing host's log; on the others its log tells nothing either way.
+    # For the public seed the failing host's log is empty; for other seeds its log says nothing about the fault either.
     corrected, retrained = (str(name) for name in rng.choice([h for h in hosts if seed or h != night.sick], 2, replace=False))
     write_host_logs(
         world / "hosts", rng, hosts, range(FROM_UPDATE, at + 30), at=at, slow=night.slow, corrected=corrected, retrained=retrained
@@ -265,7 +264,7 @@ def _log(night: Night, corrected: str, retrained: str, rng: np.random.Generator)
         (UPDATES - 1, "done"),
     ]
     entries.sort(key=lambda entry: entry[0])
-    # The alert is a little after three o'clock.
+    # The alert comes soon after 03:00.
     stamps = [3 * 3600 + 14 * (step - at) for step, _ in entries]
     return "".join(
         f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d} step {step:3d}  {text}\n" for s, (step, text) in zip(stamps, entries, strict=True)
@@ -273,13 +272,13 @@ def _log(night: Night, corrected: str, retrained: str, rng: np.random.Generator)
 
 
 def inputs(seed: int, folder: Path) -> None:
-    """Write what the judge asks `apply_update`: weights, moments, rows of each rank, and what becomes of their gradients."""
+    """Write the probe's inputs: weights, moments, each rank's rows, and the changes to their gradients."""
     night = draw(seed)
     weights, moments = checkpoint(seed)
     torch.save({"model": weights, "optimizer": moments}, folder / "state.pt")
     np.save(folder / "rows.npy", night.asked)
     (folder / "plan.json").write_text(json.dumps(night.plan))
-    # The changes alone: which ranks have to be named stays with the judge.
+    # Only the changes: which ranks must be named stays with the judge.
     (folder / "changes.json").write_text(json.dumps([case["changes"] for case in cases(seed)]))
 
 
@@ -288,9 +287,9 @@ ONE, ALL = "one", "all"
 
 @lru_cache(maxsize=32)
 def cases(seed: int) -> list[dict[str, Any]]:
-    """What is done to ranks' gradients before `apply_update` is asked: each change is [rank, parameter, "one" or "all", how, number].
+    """Return the probe's cases; a change of gradients is [rank, parameter, "one" or "all", "put" or "times", number, place].
 
-    A case without `ranks` is a healthy one.
+    `ranks` are those to be refused; a case without them must be applied.
     """
     rng = np.random.default_rng([seed, 3])
     names = [(name, p.numel()) for name, p in GPT(GPTConfig(**MODEL)).named_parameters()]
@@ -333,7 +332,7 @@ def cases(seed: int) -> list[dict[str, Any]]:
     found.append({"what": "as they are", "changes": []})
     for factor in (1e3, 1e7, 0.0, 1e-9):
         found.append({"what": f"one rank's times {factor:g}", "changes": [times(int(rng.integers(WORLD_SIZE)), factor)]})
-    # Squares of the largest still fit into float32.
+    # The squares of the largest still fit into float32.
     for factor in (1e6, 1e17):
         found.append({"what": f"all times {factor:g}", "changes": [times(rank, factor) for rank in range(WORLD_SIZE)]})
     order = rng.permutation(len(found))
@@ -341,18 +340,18 @@ def cases(seed: int) -> list[dict[str, Any]]:
 
 
 def answer_of(seed: int, case: dict[str, Any]) -> NDArray[np.float32]:
-    """Return the weights that the planned update leaves on a rank, [P], of a healthy case."""
+    """Return the weights, [P], after the planned update of a case with finite gradients."""
     ranks = asked(resumed(seed), draw(seed).asked, case["changes"])
     update(ranks, RATE_ASKED, draw(seed).plan["grad_clip"])
     return flat_weights(ranks.replicas[0].parameters()).numpy()
 
 
 RATE_ASKED = 1e-3
-"""The learning rate that `apply_update` is asked with."""
+"""The learning rate that the probe passes to `apply_update`."""
 
 
 def asked(ranks: Ranks, rows: NDArray[np.uint8], changes: list[list[Any]]) -> Ranks:
-    """Have each rank compute the gradient of its rows without a device, and change it; as probe.py does."""
+    """Compute each rank's gradient without a device and change it, as probe.py does."""
     for replica, tokens in zip(ranks.replicas, torch.from_numpy(rows).long(), strict=True):
         plain = GPT(GPTConfig(**MODEL))
         plain.load_state_dict(replica.state_dict())
@@ -370,7 +369,7 @@ def asked(ranks: Ranks, rows: NDArray[np.uint8], changes: list[list[Any]]) -> Ra
 
 @lru_cache(maxsize=32)
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows: where the run would be if every product had been right."""
+    """Return what only the judge knows: the weights of a run in which every product is right."""
     night, ranks = draw(seed), resumed(seed)
     start = flat_weights(ranks.replicas[0].parameters())
     way = train(night, ranks, range(FROM_UPDATE, UPDATES))
