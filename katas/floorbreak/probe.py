@@ -1,4 +1,4 @@
-"""What the judge asks of `model` when the notebook has run, on documents that it has not met."""
+"""Call `model` on held-out documents, after the notebook has run."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ ROWS = 12  # as in training
 def probe(notebook, inputs):
     model = notebook["model"]
     documents_DT, validation_DT = load(inputs / "documents.npy")[:, :-1], load(inputs / "validation.npy")[:, :-1]
-    perturbed_PBT = load(inputs / "perturbed.npy")[..., :-1]  # entry p: other tokens after position p
+    perturbed_PBT = load(inputs / "perturbed.npy")[..., :-1]  # entry p has other tokens after position p
     first_BT = documents_DT[:ROWS]
     return {
         "logits": ask(model, documents_DT),
@@ -17,7 +17,7 @@ def probe(notebook, inputs):
         "perturbed_eval": ask(model, perturbed_PBT.flatten(0, 1)),
         "own_train": ask(model, first_BT, training=True),
         "perturbed_train": ask(model, perturbed_PBT.flatten(0, 1), training=True),
-        # the same documents cut short: the first token alone, the first two, ... side by side
+        # the same documents shortened to 1, 2, … tokens, side by side
         "shorter": np.concatenate([ask(model, first_BT[:, :length]) for length in range(1, first_BT.shape[1])], axis=1),
     }
 
@@ -27,7 +27,7 @@ def load(path):
 
 
 def ask(model, idx_BT, training=False):
-    """Return the model's logits, [B, T, V] in float32; each batch meets the same random numbers."""
+    """Return the model's logits, [B, T, V] in float32; each batch starts from the same random state."""
     model.train(training)
     parts = []
     for part_BT in idx_BT.split(ROWS):

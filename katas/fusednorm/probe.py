@@ -1,4 +1,4 @@
-"""Call `rms_norm` and the trained model's last norm on inputs that the notebook has not seen, and measure what they keep for backward."""
+"""Call `rms_norm` and the trained model's last norm on held-out inputs, and measure the bytes that they keep for backward."""
 
 import json
 
@@ -16,7 +16,7 @@ def probe(notebook, inputs):
         for order, derivatives in (("first", first_derivatives), ("second", second_derivatives)):
             try:
                 results = derivatives(functions[case["through"]], case, arrays)
-            except Exception as e:  # whatever it is, it is the answer to this case alone
+            except Exception as e:  # any exception counts as the answer to this case
                 errors[f"{number}.{order}"] = f"{type(e).__name__}: {e}"[:200]
             else:
                 answers |= {f"{number}.{order}.{name}": tensor.detach().numpy() for name, tensor in results.items()}
@@ -24,12 +24,12 @@ def probe(notebook, inputs):
 
 
 def through_layer(layer):
-    """Return the layer as a function of x and weight; the weight that counts is its own."""
+    """Return the layer as a function of x and weight that uses its own weight."""
     return lambda x, weight: layer(x)
 
 
 def laid_out(tensor, layout, shape):
-    """Return the tensor with its meant shape, lying in memory as the case says."""
+    """Return the tensor in the shape and memory layout of the case."""
     match layout:
         case "transposed":
             return tensor.transpose(0, -1)
@@ -42,7 +42,7 @@ def laid_out(tensor, layout, shape):
 
 
 def first_derivatives(function, case, arrays):
-    """y, and <y, dy> differentiated by what requires grad."""
+    """Return y, and the derivatives of <y, dy> with respect to the inputs that require grad."""
     x, weight, dy = prepared(case, arrays)
     y = function(x, weight)
     names = differentiable(case)
@@ -51,7 +51,7 @@ def first_derivatives(function, case, arrays):
 
 
 def second_derivatives(function, case, arrays):
-    """<dx, v> + <dweight, u>, differentiated by what requires grad and by dy."""
+    """Return the derivatives of <dx, v> + <dweight, u> with respect to dy and the inputs that require grad."""
     x, weight, dy = prepared(case, arrays)
     dy = dy.requires_grad_()
     by = {name: {"x": x, "weight": weight}[name] for name in differentiable(case)}
@@ -70,12 +70,12 @@ def prepared(case, arrays):
 
 
 def differentiable(case):
-    """What the case asks derivatives by: a layer's own weight is not among it."""
+    """Return the inputs whose derivatives the case needs; a layer's own weight is not one of them."""
     return [name for name in case["needs"] if case["through"] == "function" or name == "x"]
 
 
 def kept(functions, cases, errors):
-    """Bytes that each case keeps for backward, None where it cannot be measured."""
+    """Return the bytes that each case keeps for backward; None where the call fails."""
     found = []
     for number, case in enumerate(cases):
         dtype, shape = getattr(torch, case["dtype"]), case["shape"]

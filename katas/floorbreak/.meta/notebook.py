@@ -1,17 +1,26 @@
 # %% [markdown] id="page"
-# # The run that is better than it can be
+# # The loss is lower than it can be
 #
-# **15:50.** `babygpt-41` finished an hour ago. Yesterday's run ended at a validation loss near 1; this one, on the same data, with the same schedule and
-# seed, is far below. Training and validation agree to the second digit. The announcement is drafted and goes out at 17:00.
+# **What happened**
 #
-# Two people are uneasy, and you are asked before anybody presses the button:
-# - the data team scored the validation documents with the generator that wrote them; `source_card.json` has the figure;
-# - somebody tried the model in the playground and found the samples "odd, probably the temperature".
+# Yesterday's run ended at a validation loss near 1. `babygpt-41`, with the same data, schedule and seed, ended far below that today.
+# It is 15:50; the announcement goes out at 17:00.
 #
-# What changed between the two runs stands in `run.log`. You hand over **a run that may be announced**, trained to the same plan (240 updates, the same
-# schedule, the same documents), **the number** that may be printed, and your **diagnosis**.
+# **What is known**
+# - Training loss and validation loss agree to the second digit.
+# - The data team scored the validation documents with their generator: see `source_card.json`.
+# - A user of the playground found the samples "odd, probably the temperature".
+# - `run.log` lists the changes between the two runs.
 #
-# Your repair will be replayed on two other launches, with other languages: no number that you remember from this one will hold there.
+# **What you hand over**
+# 1. A run that may be announced: same plan (240 updates, same learning rates, same documents). The judge calls `model(idx)`, tokens [B, T] to logits
+#    [B, T, V], for lengths T from 1 to 32, in training mode and in evaluation mode.
+# 2. The artifact `hand_over`: `{"val_loss_nats": …}`, the final model's mean loss on the validation documents. Keep these documents out of training.
+# 3. The artifact `diagnosis`: what went wrong.
+#
+# **Rules**
+# - The number of updates and the sum of the learning rates stay within 4 % of the plan. Every update counts.
+# - The repair is replayed on two held-out seeds. Their languages differ, so a number copied from this run is wrong there.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -47,15 +56,15 @@ STEPS, VOCAB_SIZE, BLOCK_SIZE = len(train), len(table), 32
 print(table.decode(train[0, 0]))
 
 # %% [markdown] id="hypothesis"
-# Before you read on, write down here: a model that predicts the next token of a source cannot do better, on average, than the source itself. Which
-# *experiment* on the finished model would show how this one manages?
+# A model that predicts the next token of a random source cannot do better, on average, than the source itself. Before you read on, write down an
+# *experiment* on the finished model that would show how this model does it.
 #
 # - My hypothesis:
 # - The number that would prove me wrong:
 
 # %% id="attention"
 class Attention(nn.Module):
-    """Multi-head self-attention with a learned sink: one key and value per head that belong to no token."""
+    """Multi-head self-attention with a learned sink: each head has one key and one value that belong to no token."""
 
     def __init__(self, n_embd, n_head):
         super().__init__()
@@ -111,7 +120,7 @@ recorder = Recorder([model], [optimizer], val_tokens=validation, num_steps=STEPS
 
 
 def learning_rate(step):
-    """Warmup, then cosine to the floor."""
+    """Return the planned rate: linear warmup, then cosine decay to the floor."""
     cosine = 0.5 * (1 + np.cos(np.pi * step / schedule["steps"]))
     return min(1.0, (step + 1) / schedule["warmup_steps"]) * (schedule["floor"] + (schedule["peak"] - schedule["floor"]) * cosine)
 
@@ -147,7 +156,7 @@ plt.show()
 # %% id="playground"
 @torch.no_grad()
 def sample(num_documents, generator):
-    """Return documents that the model writes, one token at a time, [B, T]."""
+    """Return documents [B, T] that the model generates, one token at a time."""
     model.eval()
     idx = torch.full((num_documents, 1), table.words.index("."))
     while idx.shape[1] < BLOCK_SIZE:
@@ -161,25 +170,23 @@ for document in sample(3, torch.Generator().manual_seed(0)):
     print(table.decode(document), "\n")
 
 # %% [markdown] id="questions"
-# - At which step does the loss go below the source? Is there a step at which it would have been possible?
-# - Compare the loss of the model on documents that it reads with what it writes in the playground. What has it there that it has not here?
-# - Does a bigger model, a longer run or another seed change the picture? Would you expect it to?
+# - At which step does the loss fall below the loss of the source?
+# - Compare the model's loss on documents that it is given with the quality of the documents that it writes. Which input does it have in the first case only?
+# - Would a bigger model, a longer run or another seed change the picture?
 
 # %% id="hand-over"
-# What may be printed: mean loss on the validation documents, nats per predicted token.
+# The announced number: mean loss of the final model on the validation documents, in nats per predicted token.
 recorder.save_artifact("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})
 
 # %% id="diagnosis"
 diagnosis = {
     "cause": "",  # data, labels, model, optimizer, metric, none
-    "tensor": "",  # the first that does not hold what it should: idx, x, q, k, v, scores, visible, weights, y, logits, loss, lr, none
-    "modes": "",  # where it is so: train, eval, both, none
+    "tensor": "",  # the first tensor with wrong contents: idx, x, q, k, v, scores, visible, weights, y, logits, loss, lr, none
+    "modes": "",  # the modes in which it is wrong: train, eval, both, none
     "action": "",  # announce, lower-temperature, regularise, stop-early, re-evaluate, repair-and-retrain
 }
 recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=floorbreak` in a terminal. Stuck? `make hint KATA=floorbreak`.
-#
-# The check runs this launch and, if it passes, two others that nobody has seen. When your notebook has run, the judge calls `model`, in training mode and in
-# evaluation mode, on documents that it has not met: keep that name.
+# The check first runs this launch. If it passes, your repair is replayed on two held-out seeds. After each run the judge calls `model` on documents that the
+# model has not seen, in training mode and in evaluation mode: keep that name.

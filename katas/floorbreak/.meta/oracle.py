@@ -1,4 +1,4 @@
-"""What the judge measures of a run of `floorbreak`: the logits that its model gave for documents it had not met."""
+"""Measure a run of `floorbreak` from the logits that its model returned for held-out documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAME = 1e-3  # as in checks.py
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the probe's answers are not logits of the documents that were asked."""
+    """Return measurements by name; raise BadArtifact when the probe's answers are not logits of the expected shape."""
     answers, V = read_arrays(evidence, "probe"), truth["vocab_size"]
     documents, validation, perturbed = truth["probes"], truth["validation"], truth["perturbed"]
     P, B, T = perturbed.shape[0], perturbed.shape[1], documents.shape[1] - 1
@@ -35,12 +35,12 @@ def _logits(answers: dict[str, Array], name: str, shape: tuple[int, ...]) -> Arr
     found = answers.get(name)
     if found is None or found.shape != shape or found.dtype.kind != "f" or not np.isfinite(found).all():
         what = "nothing" if found is None else f"{found.dtype} {found.shape}"
-        raise BadArtifact(f"asked for {name}, `model` gave {what}; expected finite logits of shape {shape}")
+        raise BadArtifact(f"{name}: `model` returned {what}; expected finite logits of shape {shape}")
     return found.astype(np.float64)
 
 
 def _nll(logits_DTV: Array, tokens_DT: Array) -> Array:
-    """Each document's mean negative log-likelihood, [D] in nats per predicted token."""
+    """Return each document's mean negative log-likelihood, [D], in nats per predicted token."""
     shifted = logits_DTV - logits_DTV.max(-1, keepdims=True)
     log_z_DT = np.log(np.exp(shifted).sum(-1))
     said_DT = np.take_along_axis(shifted, tokens_DT[:, 1:, None].astype(int), -1)[..., 0]
@@ -49,14 +49,14 @@ def _nll(logits_DTV: Array, tokens_DT: Array) -> Array:
 
 
 def _difference_shorter(shorter_BXV: Array, own_BTV: Array) -> float:
-    """The largest difference between a document cut short and the same positions of the whole one."""
+    """Return the largest difference between a shortened document and the same positions of the whole document."""
     lengths = range(1, own_BTV.shape[1])
     whole_BXV = np.concatenate([own_BTV[:, :length] for length in lengths], axis=1)
     return float(np.abs(shorter_BXV - whole_BXV).max())
 
 
 def _excess(nll_D: Array, floor_D: Array, validation_nll_D: Array, validation_floor_D: Array) -> dict[str, float]:
-    """What the model loses over the source, and the same in standard errors, on unseen documents and on those of the validation."""
+    """Return the loss above the source, in nats and in standard errors, for held-out and for validation documents."""
     excess_D, validation_D = nll_D - floor_D, validation_nll_D - validation_floor_D
     excess, error = _mean(excess_D)
     validation, validation_error = _mean(validation_D)

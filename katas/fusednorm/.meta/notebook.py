@@ -1,29 +1,32 @@
 # %% [markdown] id="page"
-# # Half the memory, and 0.04 nats gone
+# # Half the memory, and 0.04 nats lost
 #
-# **09:15.** Change 5102 landed on Monday: `rms_norm` as one autograd Function. It keeps half as much for backward as the composite of
-# PyTorch operators before it, and without it the batch does not fit on the new nodes. Since then, in tonight's world:
+# **What happened**
+#
+# On Monday, change 5102 made `rms_norm` one autograd Function. It keeps half as much memory for backward as the composite of PyTorch operators before it;
+# the batch needs that. Since then the loss is worse:
 #
 # | | val_loss after stage one | val_loss at the end | largest grad_norm in stage two |
 # |---|---|---|---|
-# | `babygpt-43`, the week before | 0.951 | 0.991 | 3.3 |
-# | `babygpt-44`, tonight | 0.996 | 1.028 | 8.8 |
+# | `babygpt-43`, before | 0.951 | 0.991 | 3.3 |
+# | `babygpt-44`, after | 0.996 | 1.028 | 8.8 |
 #
-# Same documents, same plan, same `start.safetensors` (fresh matrices, and the norm gains that `babygpt-40` ended with). Stage one trains the
-# language model; stage two goes on under a penalty on the input gradient, so that the loss answers calmly to a disturbed embedding.
+# **What is known**
+# - Documents, plan and `start.safetensors` are the same (fresh matrices, norm gains of `babygpt-40`).
+# - Stage two adds a penalty on the input gradient.
+# - The unit test of 5102 passes. Old checkpoints have the same loss with either norm.
+# - The optimizer's fused kernel was switched on the same day.
+# - In float64 the losses are the same; with a clip of 0.3, within 0.005.
+# - On `babygpt-44`, u·Hv and v·Hu differ.
 #
-# What you are told on the hand-over call:
-# - the unit test of 5102 is green, and old checkpoints evaluate to the same loss with either norm, digit for digit;
-# - the optimizer's fused kernel was switched on the same day;
-# - the whole run in float64 ends at the same losses, and with a clip of 0.3 within 0.005 of them;
-# - the curvature team says that their probe contradicts itself on `babygpt-44`: u·Hv and v·Hu are two numbers.
+# **What you hand over**
+# 1. `base.safetensors` after stage one and the final weights, from 300 updates that train every tensor in both stages.
+# 2. `rms_norm(x, weight)` for every team: its docstring states the requirements.
+# 3. The artifact `diagnosis`.
 #
-# You hand over **two models that you would ship**, `base` after stage one and `final` after stage two, trained to the same plan (300
-# updates, the same schedule); an **`rms_norm(x, weight)`** for every team: 1 to 4 dimensions, any memory layout, rows of padding
-# that are all zeros, float32 and float64 each to its own precision, either input with or without grad, differentiable twice, and no more
-# kept for backward than x, weight and one number a row; and your **diagnosis**.
-#
-# Your repair will be replayed on two other nights: other languages, other gains, other inputs.
+# **Rules**
+# - Updates and summed learning rates stay within 4 % of the plan.
+# - The repair is replayed on two held-out seeds, with other languages, gains and inputs.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -56,8 +59,8 @@ validation = torch.from_numpy(np.load(night / "validation.npy")).long()
 print(table.decode(documents[0]))
 
 # %% [markdown] id="hypothesis"
-# Before you run anything, write down here: the value of a layer is right, and its test is green. Which *number* would you measure next, on
-# which input, and what would it show if the layer was innocent?
+# The value of a layer is right, and its test passes. Before you run anything, write down which *number* you would measure next, on which input, and what it
+# would be if the layer was right.
 #
 # - My hypothesis:
 # - The number that would prove me wrong:
@@ -67,7 +70,7 @@ EPS = 1e-6
 
 
 class FusedRMSNorm(torch.autograd.Function):
-    """Divide each row by its root mean square and scale it by the gains; keeps the input, not the normalised rows."""
+    """Divide each row by its root mean square and multiply it by the gains. Keep the input, not the normalised rows."""
 
     @staticmethod
     def forward(ctx, x, weight):
@@ -85,7 +88,11 @@ class FusedRMSNorm(torch.autograd.Function):
 
 
 def rms_norm(x, weight):
-    """Return the rows of x [..., C] over their root mean square, times weight [C]."""
+    """Return the rows of x [..., C], divided by their root mean square and multiplied by weight [C].
+
+    Accepts 1 to 4 dimensions, any memory layout, rows of padding that are all zeros, and float32 or float64, each to its own precision. Either input may
+    require grad. Differentiable twice. Keeps for backward no more than x, weight and one number per row.
+    """
     return FusedRMSNorm.apply(x, weight)
 
 # %% id="model"
@@ -99,7 +106,7 @@ class RMSNorm(nn.Module):
 
 
 class RMSNormGPT(GPT):
-    """The tiny GPT with root-mean-square norms, and a way in behind the embedding."""
+    """The tiny GPT with root-mean-square norms. `forward` also accepts embeddings."""
 
     def __init__(self, config):
         super().__init__(config)
@@ -118,12 +125,12 @@ class RMSNormGPT(GPT):
 
 # %% id="unit-test"
 def composite(x, weight):
-    """The norm of the week before: the same formula, differentiated by autograd."""
+    """The norm before change 5102: the same formula, differentiated by autograd."""
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPS) * weight
 
 
 def compare_with_composite(tolerance=1e-12):
-    """Compare value and gradients of a new layer with the composite's, in float64."""
+    """Compare the value and the gradients of a new layer with the composite's, in float64."""
     layer = RMSNorm(64).double()
     x_BTC = torch.randn(8, 32, 64, dtype=torch.float64, requires_grad=True)
     y_BTC, expected_BTC = layer(x_BTC), composite(x_BTC, layer.weight)
@@ -155,7 +162,7 @@ recorder = Recorder([model], [optimizer], val_tokens=validation, num_steps=STEPS
 
 
 def squared_input_gradient(loss, x_BTC):
-    """Return the squared norm of a token's loss gradient by the embeddings, averaged over tokens."""
+    """Return the squared norm of the gradient of a token's loss with respect to the embeddings, averaged over tokens."""
     B, T, _ = x_BTC.shape
     (gradient_BTC,) = torch.autograd.grad(loss * B * T, x_BTC, create_graph=True)
     return gradient_BTC.square().sum(-1).mean()
@@ -165,7 +172,7 @@ GRAD_CLIP = 1.0
 
 
 def train_step(step, tokens_BT):
-    """One update: the loss and, in stage two, the penalty; backward, clip, step."""
+    """Make one update with the loss and, in stage two, the penalty."""
     model.zero_grad(set_to_none=True)
     with sdpa_kernel(SDPBackend.MATH):  # the fused attention kernel has no second derivative
         x_BTC = model.embed(tokens_BT[:, :-1])
@@ -214,24 +221,22 @@ one, other = (sum((a * b).sum().item() for a, b in zip(left, product)) for left,
 print(f"u·Hv {one:.4f}   v·Hu {other:.4f}")
 
 # %% [markdown] id="questions"
-# - At step 0 both runs have the same weights. What do they have in common then, and what not?
-# - `composite` is at hand: what does the run look like with it? What does it look like if only part of the difference is gone?
-# - The unit test compares three tensors on one kind of layer. Name what it leaves as it is.
+# - At step 0 both runs have the same weights. Which numbers of the two runs agree then, and which differ?
+# - What does the run look like with `composite`? What does it look like if only a part of the difference is gone?
+# - The unit test compares three tensors on one kind of layer. What does it not vary?
 
 # %% id="diagnosis"
-# For this night (seed 0) alone; the step is a plain integer.
+# For the public seed (0) only. The step is an integer.
 diagnosis = {
     "cause": "",  # data, learning_rate, optimizer, precision, layer_value, layer_derivative, none
-    "first_wrong_step": None,  # the first update that is not the one babygpt-43 would have made
-    "wrong_by": "",  # the argument by which a first derivative is wrong: x, weight, both, none
+    "first_wrong_step": None,  # the first update that differs from the one that babygpt-43 would make
+    "wrong_by": "",  # the argument whose first derivative is wrong: x, weight, both, none
     "exact_when": "",  # rows_have_unit_rms, gains_are_one, single_row, float64, never
-    "held_fixed": "",  # what a second derivative takes as given although it varies: x, weight, rstd, dy, none
-    "column": "",  # the column that still tells when all first derivatives are right: val_loss, grad_norm, input_gradient, learning_rate
+    "held_fixed": "",  # what the second derivative treats as fixed although it varies: x, weight, rstd, dy, none
+    "column": "",  # the column that is still wrong when all first derivatives are right: val_loss, grad_norm, input_gradient, learning_rate
 }
 recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=fusednorm` in a terminal. Stuck? `make hint KATA=fusednorm`.
-#
-# The check runs this night and, if it passes, two nights that nobody has seen. After the last cell it calls `rms_norm`
-# and the model's last norm on inputs of its own: `probe.py` shows how.
+# The check first runs this seed. If it passes, your repair is replayed on two held-out seeds. After the last cell the judge calls `rms_norm` and the model's
+# last norm on its own inputs: `probe.py` shows how.

@@ -1,4 +1,4 @@
-"""What the judge measures of a run of `fusednorm`: both models on unseen documents, and the norm's derivatives against autograd's."""
+"""Measure a run of `fusednorm`: both models on held-out documents, and the norm's derivatives against autograd."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ torch.set_num_threads(1)
 EPS = 1e-6
 ORDERS, DTYPES = ("first", "second"), ("float64", "float32")
 NUM_PENALISED = 300
-"""Documents of each language on which the input gradient is measured."""
+"""Documents of each language for the measurement of the input gradient."""
 SMALLEST_SCALE = 0.1
-"""An error is relative to the largest element expected; where nothing much is expected, to this."""
+"""An error is relative to the largest expected element, or to this if that is smaller."""
 
 
 class ReferenceGPT(GPT):
@@ -35,7 +35,7 @@ class ReferenceGPT(GPT):
             block.ln_1, block.ln_2 = nn.RMSNorm(config.n_embd, eps=EPS), nn.RMSNorm(config.n_embd, eps=EPS)
 
     def squared_input_gradient(self, tokens_BT: Tensor) -> float:
-        """The quantity that stage two penalises, over all tokens of the documents."""
+        """Return the quantity that stage two penalises, averaged over all tokens."""
         idx_BT, targets_BT = tokens_BT[:, :-1], tokens_BT[:, 1:]
         x_BTC = (self.wte(idx_BT) + self.wpe(torch.arange(idx_BT.shape[1]))).detach().requires_grad_()
         y_BTC = x_BTC
@@ -49,7 +49,7 @@ class ReferenceGPT(GPT):
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
+    """Return measurements by name; raise BadArtifact when the weights cannot be read."""
     base, final = _model(evidence, "base", truth), _model(evidence, "final-rank0", truth)
     some = torch.from_numpy(np.concatenate([probe[:NUM_PENALISED] for probe in truth["probes"].values()])).long()
     return (
@@ -76,7 +76,7 @@ def _excess_nats(model: GPT, truth: dict[str, Any]) -> float:
 
 
 def _least_moved(*stages: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
-    """The largest change of an element, in the tensor and stage where it is smallest, and that tensor's name."""
+    """Return the smallest, over tensors and stages, of the largest change of an element, and the tensor's name."""
     changes = [
         (float((torch.as_tensor(after[name]) - torch.as_tensor(before[name])).abs().max()), name)
         for before, after in stages
@@ -87,7 +87,7 @@ def _least_moved(*stages: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, An
 
 
 def _derivatives(evidence: Path, truth: dict[str, Any], final: ReferenceGPT) -> dict[str, Any]:
-    """For each order and number type, the largest relative error of each case, and the worst case in words."""
+    """Return for each order and number type the largest relative error of each case, and a description of the worst case."""
     given, raised = read_arrays(evidence, "probe"), _mapping(_answers(evidence).get("errors"))
     found: dict[str, list[tuple[float, str]]] = {f"{order}_error_{dtype}": [] for order in ORDERS for dtype in DTYPES}
     for index, (case, arrays) in enumerate(zip(truth["cases"], truth["arrays"], strict=True)):
@@ -105,7 +105,7 @@ def _derivatives(evidence: Path, truth: dict[str, Any], final: ReferenceGPT) -> 
 
 
 def _expected(case: Any, arrays: dict[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """What autograd finds in float64 for the formula: arrays by name, for each order."""
+    """Return autograd's float64 results for the formula: arrays by name, for each order."""
     x, weight, dy, v, u = (torch.from_numpy(np.array(arrays[name], dtype=np.float64)) for name in ("x", "weight", "dy", "v", "u"))
     inputs, cotangents = {"x": x.requires_grad_(), "weight": weight.requires_grad_()}, {"x": v, "weight": u}
     dy.requires_grad_()
@@ -120,15 +120,15 @@ def _expected(case: Any, arrays: dict[str, NDArray[Any]]) -> dict[str, dict[str,
 
 
 def _error(array: NDArray[Any] | None, expected: NDArray[np.float64], dtype: str) -> tuple[float, str]:
-    """The largest deviation relative to the largest element expected, and in words; inf for what is not such an array."""
+    """Return the largest deviation relative to the largest expected element, and a description; inf for a wrong array."""
     if array is None:
-        return math.inf, "is missing from the answers"
+        return math.inf, "is not in the answers"
     if array.shape != expected.shape or str(array.dtype) != dtype:
         return math.inf, f"is {array.dtype} {list(array.shape)}, expected {dtype} {list(expected.shape)}"
     if not np.isfinite(array).all():
-        return math.inf, "holds values that are not finite"
+        return math.inf, "has non-finite values"
     deviation, largest = float(np.abs(array - expected).max()), float(np.abs(expected).max())
-    return deviation / max(largest, SMALLEST_SCALE), f"is off by up to {deviation:.1e}, where the largest element is {largest:.1e}"
+    return deviation / max(largest, SMALLEST_SCALE), f"is wrong by up to {deviation:.1e}; the largest element is {largest:.1e}"
 
 
 def _described(case: Any) -> str:
@@ -139,14 +139,14 @@ def _described(case: Any) -> str:
 
 def _meaning(order: str, name: str) -> str:
     if order == "second":
-        return f"the second derivative by {name}"
-    return "y" if name == "y" else f"the derivative by {name}"
+        return f"the second derivative with respect to {name}"
+    return "y" if name == "y" else f"the derivative with respect to {name}"
 
 
 def _kept(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """The largest and the smallest share that a case keeps of the bytes of x, weight and one number a row.
+    """Return the largest and the smallest ratio of bytes kept to the bytes of x, weight and one number per row.
 
-    A layer's weight is its own and counts for nothing.
+    A layer's own weight is not counted.
     """
     said = _answers(evidence)
     kept, raised = said.get("kept_bytes"), _mapping(said.get("errors"))

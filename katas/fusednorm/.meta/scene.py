@@ -1,6 +1,6 @@
-"""The night of `fusednorm`: documents of two languages, the weights that the run starts from, and what a probe asks.
+"""Build the scene of `fusednorm`: documents of two languages, the start weights, and the probe's inputs.
 
-The matrices of the start are drawn anew; the norms' gains are those of an older model and lie far from 1.
+The matrices of the start weights are fresh. The gains of the norms come from an older model and are far from 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EPS = 1e-6
 
 @dataclass(frozen=True)
 class Case:
-    """One question of the probe: a shape, how x lies in memory or what is in it, its number type, and which inputs require grad."""
+    """One input of the probe: shape, memory layout or contents of x, number type, and the inputs that require grad."""
 
     shape: tuple[int, ...]
     layout: str
@@ -39,7 +39,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Night:
+class Scene:
     table: Vocabulary
     languages: dict[str, Language]
     documents: NDArray[np.uint8]
@@ -47,15 +47,15 @@ class Night:
     validation: NDArray[np.uint8]
     start: dict[str, NDArray[np.float32]]
     probes: dict[str, NDArray[np.uint8]]
-    """[D, T] documents nobody trained on"""
+    """[D, T], held-out documents"""
     cases: list[Case]
     arrays: list[dict[str, NDArray[Any]]]
-    """For each case x, weight, dy and the second cotangents v, u; as they are meant, not as they lie in memory."""
+    """For each case x, weight, dy and the second cotangents v, u, in their final shape."""
     kept: list[Case]
-    """On which inputs it is measured what is kept for backward."""
+    """The inputs for which the bytes kept for backward are measured."""
 
 
-def draw(seed: int) -> Night:
+def draw(seed: int) -> Scene:
     rng = np.random.default_rng([seed, 20260301])
     table = vocabulary(TOPICS)
     languages = {topic: draw_language(topic, table, rng) for topic in TOPICS}
@@ -65,7 +65,7 @@ def draw(seed: int) -> Night:
     start = _start(len(table), rng)
     cases = _cases(rng)
     arrays = [_arrays(case, rng) for case in cases]
-    return Night(table, languages, documents, validation, start, probes, cases, arrays, _kept(rng))
+    return Scene(table, languages, documents, validation, start, probes, cases, arrays, _kept(rng))
 
 
 def _kept(rng: np.random.Generator) -> list[Case]:
@@ -104,7 +104,7 @@ def _start(vocab_size: int, rng: np.random.Generator) -> dict[str, NDArray[np.fl
 
 
 def _gains(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    # The same gains in another order: with gains drawn one by one the excess of healthy runs scatters twice as much.
+    # Each seed permutes the same gains. With independent gains the excess of healthy runs has twice the sd.
     return rng.permutation(np.geomspace(SMALLEST_GAIN, LARGEST_GAIN, size))
 
 
@@ -138,15 +138,15 @@ def _cases(rng: np.random.Generator) -> list[Case]:
 
 def _arrays(case: Case, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     size = case.shape[-1]
-    # A row of one element has hardly any derivative by x: far from 1, rounding would drown it.
+    # A row of one element has almost no derivative with respect to x: rounding would exceed it at a scale far from 1.
     scale = 10.0 ** rng.uniform(-2, 1) if size > 1 else 1.0
     arrays = {name: rng.normal(size=case.shape) for name in ("x", "dy", "v")} | {"weight": _gains(size, rng), "u": rng.normal(size=size)}
     arrays["x"] *= scale
     if size > 2:
-        # Gains may cross zero in training, and one may lie on it.
+        # Gains may become negative in training, or zero.
         arrays["weight"][rng.permutation(size)[:2]] *= (-1, 0)
     if case.layout == "with a row of zeros":
-        # Padding. The formula is smooth there, and the length of a row is not.
+        # Padding: the formula is smooth at zero, the length of a row is not.
         arrays["x"][0, 0] = 0
     for name, layout in (("x", case.layout), ("dy", case.dy_layout)):
         if layout == "expanded":
@@ -154,27 +154,27 @@ def _arrays(case: Case, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     return {name: array.astype(case.dtype) for name, array in arrays.items()}
 
 
-def build(seed: int, world: Path) -> None:
-    """Write the files of the night: documents, validation, vocabulary, the plan, and the weights to start from."""
-    night = draw(seed)
-    np.save(world / "documents.npy", night.documents)
-    np.save(world / "validation.npy", night.validation)
-    night.table.save(world / "vocabulary.json")
-    save_file(night.start, world / "start.safetensors")
+def build(seed: int, folder: Path) -> None:
+    """Write documents, validation, vocabulary, plan and start weights."""
+    scene = draw(seed)
+    np.save(folder / "documents.npy", scene.documents)
+    np.save(folder / "validation.npy", scene.validation)
+    scene.table.save(folder / "vocabulary.json")
+    save_file(scene.start, folder / "start.safetensors")
     plan = {"stage_one": STAGE_ONE, "steps": STEPS, "rows": ROWS, "penalty": PENALTY}
-    (world / "plan.json").write_text(json.dumps(plan | {"learning_rate": [round(learning_rate(s), 7) for s in range(STEPS)]}))
+    (folder / "plan.json").write_text(json.dumps(plan | {"learning_rate": [round(learning_rate(s), 7) for s in range(STEPS)]}))
 
 
 def inputs(seed: int, folder: Path) -> None:
-    """Write what the probe asks, each array as it shall lie in memory: see probe.py."""
-    night = draw(seed)
+    """Write the inputs of the probe, each array in its memory layout: see probe.py."""
+    scene = draw(seed)
     stored = {}
-    for number, (case, arrays) in enumerate(zip(night.cases, night.arrays, strict=True)):
+    for number, (case, arrays) in enumerate(zip(scene.cases, scene.arrays, strict=True)):
         layouts = {"x": case.layout, "dy": case.dy_layout}
         stored |= {f"{number}.{name}": _as_stored(array, layouts.get(name, "plain")) for name, array in arrays.items()}
     np.savez(folder / "arrays.npz", **stored)
     (folder / "cases.json").write_text(
-        json.dumps({name: [vars(case) for case in cases] for name, cases in (("cases", night.cases), ("kept", night.kept))})
+        json.dumps({name: [vars(case) for case in cases] for name, cases in (("cases", scene.cases), ("kept", scene.kept))})
     )
 
 
@@ -191,23 +191,23 @@ def _as_stored(array: NDArray[Any], layout: str) -> NDArray[Any]:
 
 
 def learning_rate(step: int) -> float:
-    """The plan's learning rate of a step: a warmup and a cosine in stage one, a shorter cosine in stage two."""
+    """Return the planned learning rate: warmup and cosine in stage one, a shorter cosine in stage two."""
     if step < STAGE_ONE:
         return min(1.0, (step + 1) / 20) * float(3e-4 + (3e-3 - 3e-4) * 0.5 * (1 + np.cos(np.pi * step / STAGE_ONE)))
     return float(1e-4 + (1e-3 - 1e-4) * 0.5 * (1 + np.cos(np.pi * (step - STAGE_ONE) / (STEPS - STAGE_ONE))))
 
 
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows."""
-    night = draw(seed)
+    """Return the expected values; only the judge reads them."""
+    scene = draw(seed)
     return {
-        "vocab_size": len(night.table),
-        "start": night.start,
-        "probes": night.probes,
-        "floor_nats": {topic: float(lang.nll_nats(night.probes[topic]).mean()) for topic, lang in night.languages.items()},
-        "cases": night.cases,
-        "arrays": night.arrays,
-        "kept": night.kept,
+        "vocab_size": len(scene.table),
+        "start": scene.start,
+        "probes": scene.probes,
+        "floor_nats": {topic: float(lang.nll_nats(scene.probes[topic]).mean()) for topic, lang in scene.languages.items()},
+        "cases": scene.cases,
+        "arrays": scene.arrays,
+        "kept": scene.kept,
         "updates": STEPS,
         "learning_rate_sum": sum(map(learning_rate, range(STEPS))),
         "diagnosis": {

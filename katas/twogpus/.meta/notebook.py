@@ -1,23 +1,30 @@
-# ruff: noqa: F811  (cells write files of their own, which import from each other)
+# ruff: noqa: F811  (cells write files that import from each other)
 
 # %% [markdown] id="page"
 # # Two GPUs that train no better than one
 #
-# **09:20.** `babygpt-52` was the first run on two GPUs. It finished in the night: the loss fell smoothly, nothing alerted, no rank stopped.
-# Its owner is not happy. It ends where last week's runs ended, `babygpt-47` to `babygpt-49`, which had one GPU and four rows in an update. The pilot
-# for which the second GPU was bought, `babygpt-51`, had one large GPU and eight rows in an update, and was clearly better after the same 100 updates.
+# **What happened**
 #
-# What you are told on the hand-over call:
-# - each rank reads its own half of the night's documents, with a data seed of its own, and both made 100 updates;
-# - the ranks do reach each other: the logged `train_loss` is the mean over both;
-# - rank 0's validation loss looks like that of a healthy run: no jump, no plateau;
-# - there was a warning of gloo's about a host name, and rank 1 was slow for a while;
-# - the evening shift says that twice the rows want a higher learning rate, and would scale it by two, or by the square root of two.
+# `babygpt-52`, the first run on two GPUs, finished last night. It ended where last week's one-GPU runs ended (`babygpt-47` to `babygpt-49`, four rows per
+# update). The pilot `babygpt-51`, one large GPU with eight rows per update, was clearly better after the same 100 updates.
 #
-# You hand over **a run on two ranks that does what `plan.json` says**: a whole copy of the model and 100 updates on each rank, eight rows in an update,
-# four from each rank, the planned learning rates, the night's documents; and your **diagnosis**.
+# **What is known**
+# - The loss fell smoothly; no alert; no rank stopped.
+# - Each rank reads its own half of the documents with its own data seed, and made 100 updates.
+# - The ranks communicate: the logged `train_loss` is the mean over both.
+# - Rank 0's validation loss has no jump or plateau.
+# - gloo warned about a host name; rank 1 was briefly slow.
+# - A colleague wants to scale the learning rate by 2 or √2.
 #
-# Your repair will be replayed on two other nights, with other documents, other orders and other first weights.
+# **What you hand over**
+# 1. A run on two ranks that follows `plan.json`: per rank a whole copy of the model and 100 updates at the planned learning rates; per update eight
+#    rows, four from each rank; each document once.
+# 2. The artifact `diagnosis`.
+#
+# **Rules**
+# - Both ranks' weights match one process that trains on the same rows, within 2 % of the distance that it has moved.
+# - Keep the calls of the Recorder.
+# - The repair is replayed on two held-out seeds: other documents, orders, first weights.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -36,7 +43,7 @@ from fixtures.training.ranks import launch
 
 night = scene.open(SEED)
 folder = run_folder()
-sys.path.insert(0, str(folder))  # the ranks import from here what the cells below write
+sys.path.insert(0, str(folder))  # the ranks import the files that the cells below write
 print((night / "run.log").read_text())
 print((night / "plan.json").read_text())
 print(*sorted(str(p.relative_to(night)) for p in night.rglob("*") if p.is_file()), sep="\n")
@@ -50,15 +57,15 @@ print(table.decode(documents[orders[0][0, 0]]))
 print(table.decode(documents[orders[1][0, 0]]))
 
 # %% [markdown] id="hypothesis"
-# The next three cells write the files that both ranks run, `plan.py`, `model.py` and `worker.py`; the one after them starts the ranks.
-# Before you run them, write down here what you would expect of two ranks at every single step if all was well, beyond a falling loss.
+# The next three cells write the files that both ranks run: `plan.py`, `model.py` and `worker.py`. The cell after them starts the ranks. Before you run them,
+# write down what you expect of two ranks at each step of a right run, beyond a falling loss.
 #
 # - My hypothesis:
 # - The number that would prove me wrong:
 
 # %% id="plan"
 # %%writefile {folder}/plan.py
-"""What the plan and the night's files say."""
+"""Read the plan and the files of the scene."""
 
 import json
 
@@ -76,7 +83,7 @@ def read(night, rank):
 
 
 def learning_rate(step, plan):
-    """Warmup, then cosine to the floor."""
+    """Return the planned rate: linear warmup, then cosine decay to the floor."""
     warmup = min(1.0, (step + 1) / plan["warmup_updates"])
     cosine = 0.5 * (1 + np.cos(np.pi * step / plan["updates"]))
     return warmup * plan["peak_learning_rate"] * (plan["floor"] + (1 - plan["floor"]) * cosine)
@@ -92,7 +99,7 @@ from fixtures.training.models import GPT, GPTConfig
 
 
 class LanguageModel(nn.Module):
-    """A GPT that knows its loss."""
+    """A GPT with its loss."""
 
     def __init__(self, **config):
         super().__init__()
@@ -109,7 +116,7 @@ class LanguageModel(nn.Module):
 
 # %% id="worker"
 # %%writefile {folder}/worker.py
-"""What each rank of the run does."""
+"""The program of each rank."""
 
 import torch
 import torch.distributed as dist
@@ -123,7 +130,7 @@ from fixtures.training.recorder import Recorder
 
 
 def train(rank, world_size, night, folder):
-    """Train on this rank's rows of the night, one update a step."""
+    """Train on this rank's rows, one update per step."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     plan, rows_SBT, validation_BT = read(night, rank)
@@ -164,9 +171,9 @@ pilot = earlier("babygpt-51")
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharex=True)
 for axis, column in zip(axes, ["train_loss", "val_loss"]):
     for runs, color, label in [
-        (last_week, "tab:gray", "last week: one GPU, 4 rows in an update"),
-        ([pilot], "tab:green", "pilot: one GPU, 8 rows in an update"),
-        ([rows], "tab:red", "tonight, as the dashboard shows it"),
+        (last_week, "tab:gray", "last week: one GPU, 4 rows per update"),
+        ([pilot], "tab:green", "pilot: one GPU, 8 rows per update"),
+        ([rows], "tab:red", "this run, as the dashboard shows it"),
     ]:
         for run in runs:
             axis.plot([row["step"] for row in run], [row[column] for row in run], color=color, linewidth=1, label=label)
@@ -177,26 +184,24 @@ axes[1].legend(fontsize="small")
 figure.tight_layout()
 plt.show()
 print("val_loss after the last step, nats")
-print(f"last week {[round(run[-1]['val_loss'], 3) for run in last_week]}, pilot {pilot[-1]['val_loss']:.3f}, tonight {rows[-1]['val_loss']:.3f}")
+print(f"last week {[round(run[-1]['val_loss'], 3) for run in last_week]}, pilot {pilot[-1]['val_loss']:.3f}, this run {rows[-1]['val_loss']:.3f}")
 
 # %% [markdown] id="questions"
-# - The dashboard reads `telemetry.jsonl`. Who wrote it, and what else did the run write?
+# - The dashboard reads `telemetry.jsonl`. Which rank wrote it, and which other files did the run write?
 # - Which columns of a row must be equal on two ranks that follow the plan, and which may differ?
-# - One step computes four rows on each rank. What leaves a rank in that step, and how much of it? Count; `torch.profiler` sees it.
-# - Would a higher learning rate, more steps or another order have left the columns as you found them?
+# - One step computes four rows on each rank. What does a rank send in that step, and how many numbers? Count them; `torch.profiler` shows them.
+# - Would a higher learning rate, more steps or another order change the columns?
 
 # %% id="diagnosis"
-# For this night (seed 0) alone, about the run as you found it.
+# For the public seed (0) only, about the run as you found it.
 diagnosis = {
     "cause": "",  # data, learning_rate, optimizer_state, hardware, distributed, none
-    "first_bad_step": None,  # the first step whose telemetry shows it
-    "column": "",  # a telemetry column that shows it
-    "values_exchanged_per_step": None,  # how many numbers a rank shares with the other in one step
+    "first_bad_step": None,  # the first step whose telemetry shows the fault
+    "column": "",  # a telemetry column that shows the fault
+    "values_exchanged_per_step": None,  # how many numbers one rank sends to the other in one step
     "action": "",  # scale_learning_rate, reseed_ranks, replace_rank, restart, repair_training_step, train_longer, none
 }
 write_artifact(folder, "diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=twogpus` in a terminal. Stuck? `make hint KATA=twogpus`.
-#
-# The check runs this night and, if it passes, two nights that nobody has seen.
+# The check first runs this seed. If it passes, your repair is replayed on two held-out seeds.

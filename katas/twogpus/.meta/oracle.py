@@ -1,4 +1,4 @@
-"""What the judge measures of a run of `twogpus`: the weights of both ranks along the way, against one process on the same rows."""
+"""Measure a run of `twogpus`: the kept weights of both ranks against one process on the same rows."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_tok
 torch.set_num_threads(1)
 RANKS = (0, 1)
 KEPT = tuple(range(3, 100, 4))
-"""Steps after which each rank kept its weights."""
+"""The steps after which each rank keeps its weights."""
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
+    """Return measurements by name; raise BadArtifact when the weights cannot be read."""
     final = [_model(evidence, f"final-rank{rank}", truth) for rank in RANKS]
     kept = {step: [_model(evidence, _kept_name(step, rank), truth) for rank in RANKS] for step in KEPT}
     excess = [float(document_nll_nats(model, truth["probes"]).mean()) - truth["floor_nats"] for model in final]
@@ -51,12 +51,12 @@ def _flat(model: GPT) -> Tensor:
 
 
 def _distance(model: GPT, start: Tensor, there: Tensor) -> float:
-    """Return how far weights are from where one process is, in lengths of the way that it has come."""
+    """Return the norm of the difference from the one process's weights, relative to its move since the start."""
     return float((_flat(model) - there).norm() / (there - start).norm())
 
 
 def _stretches(kept: dict[int, list[GPT]], truth: dict[str, Any]) -> list[list[float]]:
-    """Return, for the updates up to each kept step, how far each rank's move is from that of one process, in lengths of its move."""
+    """Return, for the updates up to each kept step, the difference of each rank's move from one process's, relative to its length."""
     found, was, was_there = [], [truth["start"]] * len(RANKS), truth["start"]
     for step, models in kept.items():
         there = truth["way"][step]
@@ -76,7 +76,7 @@ def _val_loss(model: GPT, truth: dict[str, Any]) -> float:
 
 
 def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Which of the night's rows took part in an update on which rank, as the ranks' telemetry says."""
+    """Count how often each rank trained on each row, according to the telemetry."""
     place = {digest: i for i, digest in enumerate(truth["rows"])}
     times = np.zeros((len(RANKS), len(place)), dtype=int)
     for rank in RANKS:

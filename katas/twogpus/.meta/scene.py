@@ -1,7 +1,7 @@
-"""The night of `twogpus`: the first run on two ranks, its plan, its rows and what came before it.
+"""Build the scene of `twogpus`: the plan, the corpus, the rows of both ranks, and the losses of earlier runs on one GPU.
 
-The world is sound. Each rank has an order of its own over one corpus, and both start from the same weights. Earlier runs on one GPU are
-filed with their losses: three of last week's with as many rows in an update as one rank has, and a pilot with as many as both have.
+The scene is healthy. Each rank has its own order of rows, and both start from the same weights. Three earlier runs have as many rows
+per update as one rank; the pilot has as many as both ranks together.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PLAN = {
 
 
 @dataclass(frozen=True)
-class Night:
+class Scene:
     table: Vocabulary
     tokens: NDArray[np.uint8]
     """[document, token]"""
@@ -55,17 +55,17 @@ class Night:
     earlier: tuple[NDArray[np.int64], ...]
     """[step, row] of last week's runs and, last, of the pilot"""
     weights: dict[str, Tensor]
-    """What the run starts from."""
+    """The first weights of the run."""
     validation: NDArray[np.uint8]
     """[document, token], public"""
     probes: NDArray[np.uint8]
-    """[document, token], hidden"""
+    """[document, token], held out"""
     floor_nats: float
     """Exact mean negative log-likelihood of the probes."""
 
 
 @lru_cache(maxsize=32)
-def draw(seed: int) -> Night:
+def draw(seed: int) -> Scene:
     rng = np.random.default_rng([seed, 20260311])
     table = vocabulary()
     languages = {topic: draw_language(topic, table, rng) for topic in TOPICS}
@@ -83,7 +83,7 @@ def draw(seed: int) -> Night:
     floor_nats = float(np.mean([languages[topic].nll_nats(documents).mean() for topic, documents in zip(TOPICS, each, strict=True)]))
     torch.manual_seed(int(rng.integers(2**31)))
     weights = {name: tensor.clone() for name, tensor in _model().state_dict().items()}
-    return Night(table, tokens, order, earlier, weights, validation, probes, floor_nats)
+    return Scene(table, tokens, order, earlier, weights, validation, probes, floor_nats)
 
 
 def _documents(languages: dict[str, Language], each: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -100,16 +100,16 @@ def learning_rate(step: int) -> float:
     return float(warmup * PLAN["peak_learning_rate"] * (PLAN["floor"] + (1 - PLAN["floor"]) * cosine))
 
 
-def train_in_one_process(night: Night, order: NDArray[np.int64]) -> tuple[GPT, list[tuple[float, float, Tensor]]]:
-    """Train on `order` [step, row] as the plan says; return the model and, for each step, train_loss, val_loss and weights [P]."""
+def train_in_one_process(scene: Scene, order: NDArray[np.int64]) -> tuple[GPT, list[tuple[float, float, Tensor]]]:
+    """Train on `order` [step, row] to the plan; return the model and, for each step, train_loss, val_loss and weights [P]."""
     model = _model()
-    model.load_state_dict(night.weights)
+    model.load_state_dict(scene.weights)
     optimizer = torch.optim.AdamW(model.parameters(), betas=tuple(PLAN["betas"]), weight_decay=PLAN["weight_decay"], fused=True)
-    validation = torch.from_numpy(night.validation).long()
+    validation = torch.from_numpy(scene.validation).long()
     history = []
     for step, documents in enumerate(order):
         optimizer.zero_grad()
-        loss = next_token_loss(model, torch.from_numpy(night.tokens[documents]).long())
+        loss = next_token_loss(model, torch.from_numpy(scene.tokens[documents]).long())
         loss.backward()
         clip_grad_norm_(model.parameters(), PLAN["grad_clip"])
         for group in optimizer.param_groups:
@@ -125,24 +125,24 @@ def flat(parameters: Sequence[Tensor] | Any) -> Tensor:
     return torch.cat([p.detach().flatten() for p in parameters])
 
 
-def build(seed: int, world: Path) -> None:
-    """Write the files of the night: plan, corpus, orders, first weights, log, and the telemetry of two earlier runs."""
-    night = draw(seed)
-    (world / "plan.json").write_text(json.dumps(PLAN, indent=1) + "\n")
-    night.table.save(world / "vocabulary.json")
-    np.save(world / "documents.npy", night.tokens)
+def build(seed: int, folder: Path) -> None:
+    """Write plan, corpus, orders, first weights, log, and the telemetry of four earlier runs."""
+    scene = draw(seed)
+    (folder / "plan.json").write_text(json.dumps(PLAN, indent=1) + "\n")
+    scene.table.save(folder / "vocabulary.json")
+    np.save(folder / "documents.npy", scene.tokens)
     for rank in range(WORLD_SIZE):
-        np.save(world / f"order-rank{rank}.npy", night.order[:, rank])
-    np.save(world / "validation.npy", night.validation)
-    save_file(night.weights, world / "init.safetensors")
-    (world / "run.log").write_text(_log(np.random.default_rng([seed, 2])))
-    (world / "earlier").mkdir()
-    for name, rows in zip((*LAST_WEEK, PILOT), night.earlier, strict=True):
-        _file(world / "earlier" / f"{name}.jsonl", night, rows)
+        np.save(folder / f"order-rank{rank}.npy", scene.order[:, rank])
+    np.save(folder / "validation.npy", scene.validation)
+    save_file(scene.weights, folder / "init.safetensors")
+    (folder / "run.log").write_text(_log(np.random.default_rng([seed, 2])))
+    (folder / "earlier").mkdir()
+    for name, rows in zip((*LAST_WEEK, PILOT), scene.earlier, strict=True):
+        _file(folder / "earlier" / f"{name}.jsonl", scene, rows)
 
 
-def _file(path: Path, night: Night, order: NDArray[np.int64]) -> None:
-    _, history = train_in_one_process(night, order)
+def _file(path: Path, scene: Scene, order: NDArray[np.int64]) -> None:
+    _, history = train_in_one_process(scene, order)
     rows = [{"step": step, "train_loss": round(t, 6), "val_loss": round(v, 6)} for step, (t, v, _) in enumerate(history)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -170,20 +170,20 @@ def _log(rng: np.random.Generator) -> str:
 
 @lru_cache(maxsize=32)
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows: the way that one process goes with the rows of both ranks."""
-    night = draw(seed)
-    model, history = train_in_one_process(night, night.order.reshape(UPDATES, -1))
-    probes = torch.from_numpy(night.probes).long()
+    """Return the expected values, among them the weights of one process that trains on the rows of both ranks."""
+    scene = draw(seed)
+    model, history = train_in_one_process(scene, scene.order.reshape(UPDATES, -1))
+    probes = torch.from_numpy(scene.probes).long()
     return {
         "model": MODEL,
         "updates": UPDATES,
-        "start": flat(night.weights[name] for name, _ in model.named_parameters()),
+        "start": flat(scene.weights[name] for name, _ in model.named_parameters()),
         "way": torch.stack([weights for _, _, weights in history]),
-        "rows": [row_digest(tokens[:-1]) for tokens in night.tokens],
-        "validation": night.validation,
+        "rows": [row_digest(tokens[:-1]) for tokens in scene.tokens],
+        "validation": scene.validation,
         "probes": probes,
-        "floor_nats": night.floor_nats,
-        "one_process_excess_nats": float(document_nll_nats(model, probes).mean()) - night.floor_nats,
+        "floor_nats": scene.floor_nats,
+        "one_process_excess_nats": float(document_nll_nats(model, probes).mean()) - scene.floor_nats,
         "learning_rate_sum": sum(learning_rate(step) for step in range(UPDATES)),
         "diagnosis": {
             "cause": ["distributed"],

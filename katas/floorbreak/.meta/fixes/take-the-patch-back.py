@@ -1,5 +1,3 @@
-# The attention of the run before: no sink, and the library's causal kernel.
-
 # %% id="attention"
 class Attention(nn.Module):
     def __init__(self, n_embd, n_head):
@@ -14,5 +12,3 @@ class Attention(nn.Module):
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.c_proj(y.transpose(1, 2).reshape(B, T, C))
 
-# %% id="hand-over"
-recorder.save_artifact("hand_over", {"val_loss_nats": rows[-1]["val_loss"]})

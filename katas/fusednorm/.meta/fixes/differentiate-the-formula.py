@@ -1,5 +1,3 @@
-# Backward runs the formula again with grad enabled and asks autograd.
-
 # %% id="norm"
 EPS = 1e-6
 
