@@ -25,28 +25,6 @@ def call(step, guarded):
     authorise(guarded.grants, guarded.tools[step.tool].verb, guarded.resolve(step.resource), guarded)
     return request(step, guarded)
 
-# %% id="retry"
-REPEATS, PAUSE_S = 3, 5
-
-
-def substitutes(planned, services):
-    others = [tool for tool in services.tools.values() if tool.returns == planned.returns and tool is not planned]
-    return sorted(others, key=lambda tool: tool.latency_s)
-
-
-def request(step, guarded):
-    planned = guarded.tools[step.tool]
-    last = Denied(step.resource)
-    for tool in [planned] * REPEATS + substitutes(planned, guarded):
-        try:
-            return guarded.invoke(tool.name, step.resource, step.text)
-        except Denied:
-            continue
-        except Unavailable as e:
-            last = e
-            guarded.wait(PAUSE_S)
-    raise last
-
 # %% id="agent"
 def run_task(task, services):
     guarded, answers = Guarded(services, list(task.grants)), []
