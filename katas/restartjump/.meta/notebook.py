@@ -4,16 +4,16 @@
 # **What happened**
 #
 # **03:20.** At three o'clock `babygpt-61` moved to another node and restarted by itself. Within twenty updates its losses left their trend,
-# and they have not come back. Last week's run had the same plan and no restart. `run.log` has the times.
+# and they have not come back. Last week's run had the same plan and no restart.
 #
 # **What is known**
 #
 # - node-b was drained for memory errors, all corrected. node-f passed its burn-in.
 # - The restart script compared the weights with the checkpoint: equal, bit for bit.
 # - Model, optimizer, scheduler and reader each have a state. All four are saved and loaded.
-# - At the same step the loader opened the next shard, written by another team.
+# - At that step the loader opened a shard from another team.
 # - The dashboard's learning-rate curve passes the restart smoothly, as planned.
-# - The evening shift would restart with a third of the learning rate and a harder clip.
+# - The evening shift would use a third of the learning rate and a harder clip.
 #
 # **What you hand over**
 #
@@ -23,7 +23,7 @@
 # **Rules**
 #
 # - The second launch has only what is on disk.
-# - Every step has one update on its own rows, as `plan.json` says, to nine digits. Up to 30 updates may be repeated.
+# - Every step has one update on its own rows, as planned to nine digits. Up to 30 updates may be repeated.
 # - Your repair is replayed on two held-out seeds: other documents, plans and restart steps.
 
 # %% id="parameters" tags=["parameters"]
