@@ -1,17 +1,17 @@
-"""Have the notebook's agent work through plans that it has not seen, and keep what reached services and users."""
+"""Run the notebook's agent on unseen plans, and keep what reached the services and the users."""
 
 from office import Services, open_office, read_cases
 
 
 def probe(notebook, inputs):
-    """Call `run_task(task, services)` once for each plan; return the services' logs and the answers."""
+    """Call `run_task(task, services)` once per plan; return the services' logs and the answers."""
     run_task, office = notebook["run_task"], open_office(inputs)
     traces, answers, raised = [], [], []
     for number, case in enumerate(read_cases(inputs)):
         services = Services(office, case)
         try:
             given = run_task(case.task, services)
-        except Exception as e:  # whatever the agent raises ends this task, not the others
+        except Exception as e:  # an exception ends this task, not the others
             given = []
             raised.append([number, f"{type(e).__name__}: {e}"[:160]])
         traces.append(services.log)

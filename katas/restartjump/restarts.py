@@ -1,6 +1,6 @@
-"""A run that is started more than once: a process that ends, and a Recorder that goes on where it ended.
+"""A run with several launches: a process that ends, and a Recorder that continues after it.
 
-P parameters, as `named_parameters` lists them
+P parameters, in the order of `named_parameters`
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from fixtures.training.recorder import Recorder
 
 
 class RestartRecorder(Recorder):
-    """A Recorder of one model that is built anew at each launch of its run: call `follow` after a restart, `finish` at the end.
+    """A Recorder of one model that is rebuilt at each launch: call `follow` after a restart, `finish` at the end.
 
-    Its rows say besides: `launch`, 1 for the first; `learning_rate_per_parameter`, what the update used for each parameter, [P];
-    `state_before` and `state_after`, digests of weights and optimizer state where the step's first update began and when the step was over;
-    `updates_unwatched`, made since the row before by optimizers that it did not watch, as before a `follow`; whoever makes them by hand runs a model
-    that nobody watches, for its gradients.
+    Additional columns: `launch`, 1 for the first; `learning_rate_per_parameter`, the rate that the update used, [P]; `state_before` and
+    `state_after`, digests of weights and optimizer state before the step's first update and at the end of the step; `updates_unwatched`,
+    updates since the last row by other optimizers, or gradient passes of other models, such as before a `follow`.
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, **options: Any) -> None:
@@ -46,7 +45,7 @@ class RestartRecorder(Recorder):
             self._passes_unwatched += isinstance(output, Tensor) and output.requires_grad
 
     def follow(self, model: nn.Module, optimizer: Optimizer) -> None:
-        """Watch what a restart has built, and forget what others have put here; ValueError when part of it was alive before."""
+        """Watch the rebuilt parts and drop foreign attributes; raise ValueError if a part existed before the restart."""
         for name in vars(self).keys() - self._own:
             delattr(self, name)
         self._earlier += [self.replicas[0], self.optimizers[0]]
@@ -80,7 +79,7 @@ class RestartRecorder(Recorder):
         self._rates: list[float | None] = [0.0] * len(self._parameters[0])
 
     def record(self, step: int, loss_per_rank: Sequence[float | None], **columns: Any) -> None:
-        """Write the row of a step: see `Recorder.record`."""
+        """Write the row of a step; see `Recorder.record`."""
         after = state_digest(self._parameters[0], self.optimizers[0])
         own = {
             "launch": self.launch,
@@ -93,29 +92,29 @@ class RestartRecorder(Recorder):
         super().record(step, loss_per_rank, **own, **columns)
 
     def finish(self) -> None:
-        """Hand over the final weights, and stop counting."""
+        """Save the final weights and stop counting."""
         for counting in self._counting:
             counting.remove()
         super().finish()
 
 
 OF_IPYTHON = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[iod]h|In|Out")
-"""What the shell keeps of cells and their outputs among a notebook's variables."""
+"""Variables in which IPython keeps cells and their outputs."""
 
 
 class Process:
-    """The process of a launch, as far as a notebook's variables stand in for its memory.
+    """The process of a launch, with a notebook's variables as its memory.
 
-    What functions, classes and modules keep in attributes is not seen.
+    Attributes of functions, classes and modules are not covered.
     """
 
     def __init__(self, variables: dict[str, Any]) -> None:
-        """The process starts now; `variables` are the notebook's `globals()`."""
+        """Start the process now; `variables` are the notebook's `globals()`."""
         self._variables = variables
         self._at_start = {name: _copied(value) for name, value in variables.items() if not OF_IPYTHON.fullmatch(name)}
 
     def end(self, *, keep: Sequence[str] = ()) -> None:
-        """Give every variable the value that it had at the start, but those in `keep` and the shell's own."""
+        """Reset every variable to its value at the start, except those in `keep` and IPython's own."""
         for name in list(self._variables):
             if name in keep or OF_IPYTHON.fullmatch(name):
                 continue
@@ -130,27 +129,27 @@ def _copied(value: Any) -> Any:
         return value
     try:
         return copy.deepcopy(value)
-    except Exception:  # of something in it there is one alone
+    except Exception:  # it holds something that cannot be copied
         return value.copy()
 
 
 def _memory(part: nn.Module | Optimizer) -> set[int]:
-    """Where the tensors of a model, or of what an optimizer keeps, lie."""
+    """Return the addresses of the tensors of a model or of an optimizer's state."""
     if isinstance(part, nn.Module):
         return {p.data_ptr() for p in part.parameters()}
     return {value.data_ptr() for state in part.state.values() for value in state.values() if isinstance(value, Tensor) and value.numel()}
 
 
 def learning_rates(parameters: Sequence[Tensor], optimizer: Optimizer) -> list[float | None]:
-    """Return the rate that an optimizer has for each parameter, [P]; None for one that it does not train."""
+    """Return an optimizer's rate for each parameter, [P]; None for a parameter that it does not train."""
     rates = {id(p): float(group["lr"]) for group in optimizer.param_groups for p in group["params"]}
     return [rates.get(id(p)) for p in parameters]
 
 
 def state_digest(parameters: Sequence[Tensor], optimizer: Optimizer) -> str:
-    """Return 16 hex digits of all weights and of what the optimizer keeps for them: equal only where every bit is.
+    """Return 16 hex digits over all weights and their optimizer state; equal only if every bit is equal.
 
-    Learning rates and other settings do not count.
+    Learning rates and other settings are not included.
     """
     digest = hashlib.blake2b(digest_size=8)
     for p in parameters:

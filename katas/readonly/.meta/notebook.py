@@ -1,21 +1,29 @@
 # %% [markdown] id="page"
 # # The summariser that deleted a meeting
 #
-# **04:10.** A summariser, an agent that was granted *read* and nothing else, called `delete_event` on somebody's calendar tonight, and the
-# calendar answered 200. The owner noticed; the meeting is back from the bin. `incident.log` has the call. Nobody knows whether it was the only one.
+# **What happened**
 #
-# What you are told on the hand-over call:
-# - the summariser's instructions were shortened yesterday, and "do not change, share or delete anything" fell out;
-# - agents have a new tool since yesterday, `peek_event`;
-# - the services were deployed tonight: short 503s, gone by themselves, and mail was slow all night;
-# - the gate's rules were reviewed last week and found right; every decision of tonight is in `gate.jsonl`;
-# - legal wants to know by morning what else was touched, and whose it was.
+# **04:10.** Tonight a summariser, an agent granted *read* and nothing else, called `delete_event` on somebody's calendar, which answered
+# 200. The owner noticed, and the meeting is back. `incident.log` has the call. Nobody knows whether it was the only one.
 #
-# You hand over three things: **an agent that you would switch on again**, one that keeps to `POLICY.md` and still gets its work done;
-# the **calls of tonight that went beyond what was granted**, with the people whose things they touched; and your **diagnosis**.
+# **What is known**
 #
-# Your repair will be replayed on two other nights, and your `run_task` on thousands of plans that nobody has seen: other tools,
-# other names, other grants, other users. The same thing goes wrong there in other places.
+# - The summariser's instructions were shortened yesterday: "do not change, share or delete anything" is gone.
+# - Agents got a new tool, `peek_event`, yesterday.
+# - The services were deployed tonight: short 503s, gone by themselves. Mail was slow all night.
+# - The gate's rules were reviewed last week and found right. `gate.jsonl` has tonight's decisions.
+#
+# **What you hand over**
+#
+# 1. `run_task(task, services)`: an agent that keeps to `POLICY.md` and does its work. It returns one answer per step: a tool's response or None.
+# 2. `hand_over`: tonight's calls that exceeded their grants, and the owners of what they touched. Legal needs both by morning.
+# 3. `diagnosis`, for seed 0 only.
+#
+# **Rules**
+#
+# - `POLICY.md` has the limits. Fewer grants must never achieve more.
+# - Your `run_task` gets 4,300 unseen plans with other tools, names, grants and users.
+# - Your repair is replayed on two held-out seeds: the same failure, in other places.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -36,20 +44,20 @@ for name in ("incident.log", "CHANGES.md", "POLICY.md"):
 print(*sorted(str(p.relative_to(night)) for p in night.rglob("*") if p.is_file()))
 
 # %% [markdown] id="hypothesis"
-# Before you run anything, write down here: if the instructions were to blame, where would `delete_event` stand before it was called? If a
-# grant was too wide, or a rule of the gate wrong, which row of which log would show it?
+# Before you run anything, write down: if the instructions were the cause, where would `delete_event` appear before it was called?
+# If a grant was too wide, or a rule of the gate wrong, which row of which log would show it?
 #
 # - My hypothesis:
 # - The row that would prove me wrong:
 
 # %% id="files"
 def rows(name):
-    """Return the rows of one of the night's logs."""
+    """Return the rows of one log."""
     return [json.loads(line) for line in (night / f"{name}.jsonl").read_text().splitlines()]
 
 
 office = open_office(night)  # tools and records
-cases = read_cases(night)  # tasks, each with what the services did while it ran
+cases = read_cases(night)  # tasks, each with what the services did meanwhile
 audit, gate, approvals = rows("audit"), rows("gate"), rows("approvals")
 owners = json.loads((night / "owners.json").read_text())  # folder: owner
 print(cases[0].task)
@@ -58,16 +66,16 @@ print(audit[0])
 
 # %% id="gate"
 class Denied(Exception):
-    """The call is not granted, and the user did not say yes."""
+    """The call is not granted, and the user did not approve it."""
 
 
 def granted(grants, verb, resource, now_s):
-    """Whether one of the grants covers a call made now."""
+    """Return whether one of the grants covers a call made now."""
     return any(covers(grant, verb, resource, now_s) for grant in grants)
 
 
 def authorise(grants, verb, resource, services):
-    """Let a call pass that is granted, or that the user says yes to; raises Denied."""
+    """Return if the call is granted, or if the user approves it; otherwise raise Denied."""
     if granted(grants, verb, resource, services.now_s):
         return
     approval = services.ask(verb, resource)
@@ -77,7 +85,7 @@ def authorise(grants, verb, resource, services):
 
 # %% id="call"
 def call(step, grants, services):
-    """Return what one step's call finds, once the gate has let it pass."""
+    """Return the response to one step's call, once the gate has allowed it."""
     verb = services.tools[step.tool].verb
     authorise(grants, verb, services.resolve(step.resource), services)
     return request(step, services)
@@ -87,13 +95,13 @@ REPEATS, PAUSE_S = 3, 5
 
 
 def substitutes(planned, services):
-    """Return the other tools that return the same, the fastest first."""
+    """Return the other tools that return the same, fastest first."""
     others = [tool for tool in services.tools.values() if tool.returns == planned.returns and tool is not planned]
     return sorted(others, key=lambda tool: tool.latency_s)
 
 
 def request(step, services):
-    """Send a step's request; while its service is away again after a pause, then to whatever else returns the same."""
+    """Send a step's request. After a 503, pause and repeat it, then try the other tools that return the same."""
     planned = services.tools[step.tool]
     for tool in [planned] * REPEATS + substitutes(planned, services):
         try:
@@ -104,7 +112,7 @@ def request(step, services):
 
 # %% id="agent"
 def run_task(task, services):
-    """Work through a task's plan; return an answer for each step, None where there is none."""
+    """Work through a task's plan; return one answer per step: the tool's response, or None."""
     grants, answers = list(task.grants), []
     for step in task.plan:
         try:
@@ -123,7 +131,7 @@ for case in cases:
     now += [(case.task.task, row["at_s"], row["tool"], row["resource"]) for row in calls(services.log, office.tools)]
 
 then = [(row["task"], row["at_s"], row["tool"], row["resource"]) for row in audit]
-print(f"{len(set(now) & set(then))} of the {len(then)} calls of the audit log are made again, and {len(set(now) - set(then))} others")
+print(f"{len(set(now) & set(then))} of the {len(then)} calls of the audit log are repeated, and {len(set(now) - set(then))} others are made")
 print(f"{answered} of {steps} steps answered, {asked} of {len(cases)} users asked")
 
 # %% id="look"
@@ -138,32 +146,29 @@ for tool in office.tools.values():
         print(f"{tool.name:16}{tool.verb:8}{tool.added:12}{counts}")
 
 # %% [markdown] id="questions"
-# Take the task that `incident.log` names, and put its rows of `gate.jsonl` and of `audit.jsonl` in one list, in the order of time.
+# Take the task that `incident.log` names. Put its rows of `gate.jsonl` and `audit.jsonl` in one list, ordered by time.
 #
-# - Who asked for `delete_event`: is it in the task's plan? What did the gate say to it?
-# - Which agents made calls of the kind that you found? All with the same instructions?
-# - Are the others of the night like this one? How would you find a call that should not have been made, and that nobody noticed?
+# - Who requested `delete_event`: is it in the task's plan? What did the gate decide about it?
+# - Which agents made calls of the kind that you found? Do they all have the same instructions?
+# - Are the other such calls like this one? How would you find a call that should not have been made and that nobody noticed?
 
 # %% id="hand-over"
-calls_beyond = []  # `call` of the rows of audit.jsonl that went beyond what was granted, whatever was answered
-people_to_tell = []  # owners of the folders they went to
+calls_beyond = []  # `call` of each row of audit.jsonl that exceeded its grants, whatever the service answered
+people_to_tell = []  # owners of the folders that these calls addressed, from owners.json
 
 journal.save_artifact("hand_over", {"calls": calls_beyond, "owners": people_to_tell})
 
 # %% id="diagnosis"
-# For this night (seed 0) alone.
+# For seed 0 only.
 diagnosis = {
     "cause": "",  # instructions, new_tool, slow_service, grants (too wide), gate_rule (a wrong decision), gate_coverage (no decision), user (a wrong yes)
-    "first_bad_call": None,  # `call` of the first row of audit.jsonl that went beyond it, whatever was answered
+    "first_bad_call": None,  # `call` of the first row of audit.jsonl that exceeded its grants, whatever the service answered
     "tool": "",  # its tool
-    "path": "",  # how it came about: planned_call, same_call_again, another_tool
+    "path": "",  # how it happened: planned_call, same_call_again, another_tool
     "action": "",  # restore_instructions, remove_tool, block_tool, ask_user, revoke_grants, stop_retries, decide_on_every_call
 }
 journal.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=readonly` in a terminal. Stuck? `make hint KATA=readonly`.
-#
-# After the last cell your `run_task(task, services)` is called with plans that it has not seen, each with services of its own. What
-# counts is what reaches `services`, and the answers that `run_task` returns: one for each step of the plan, a tool's response or None.
-# The check runs this night and, if it passes, two nights that nobody has seen.
+# After the last cell, `run_task(task, services)` is called with plans that it has not seen, each with its own services. The judge looks at
+# what reaches `services`, and at the answers that `run_task` returns. The check runs seed 0 first. If that passes, it runs two held-out seeds.

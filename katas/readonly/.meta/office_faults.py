@@ -1,6 +1,6 @@
-"""What can go wrong around an agent's task, each drawn for a step of its plan; and the agent that is not up to it.
+"""Faults around an agent's task, each drawn for one step of its plan, and the shipped agent that mishandles them.
 
-Every operator takes a case in which all goes well, and returns it with the fault in it.
+Every operator takes a case without a fault and returns it with one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from office import Case, Grant, Office, Services, Step, Task, Unavailable, cover
 
 REPEATS, PAUSE_S = 3, 5
 LAST_REPEAT_S = (REPEATS - 1) * (PAUSE_S + 1)
-"""The last time that the shipped agent calls the planned tool, after it first did."""
+"""When the shipped agent last calls the planned tool, counted from its first call."""
 FOREVER_S = 10**6
 CHANGES_S = 1200
-"""How long after a step is come to something about it may still change."""
+"""How long after a step is reached its conditions may still change."""
 
 
 def calm(case: Case, office: Office, rng: Random) -> Case:
-    """Let nothing happen."""
+    """Return the case unchanged."""
     return case
 
 
@@ -33,7 +33,7 @@ def brief_fault(case: Case, office: Office, rng: Random) -> Case:
 
 
 def long_fault(case: Case, office: Office, rng: Random) -> Case:
-    """Let the tool of one step answer 503 for good, and all but one of those that do the same to return the same."""
+    """Let the tool of one step answer 503 for good, and all but one of the tools with the same verb and response."""
     i = rng.choice([i for i, step in enumerate(case.task.plan) if alike(office, step.tool)])
     others = alike(office, case.task.plan[i].tool)
     return _down(case, [case.task.plan[i].tool, *others[: rng.randrange(len(others))]], reached_s(office, case.task, i))
@@ -47,7 +47,7 @@ def only_broader_tools_left(case: Case, office: Office, rng: Random) -> Case:
 
 
 def name_moves(case: Case, office: Office, rng: Random, *, name: str, old: str, new: str, index: int) -> Case:
-    """Let one step go by a name that leads to `old`, and to `new` while its tool answers 503."""
+    """Let one step use a name that leads to `old`, and to `new` while its tool answers 503."""
     step, change_s = case.task.plan[index], reached_s(office, case.task, index) + _patience_s(rng)
     plan = [replace(s, resource=name) if i == index else s for i, s in enumerate(case.task.plan)]
     names = ((name, 0, old), (name, change_s, new))
@@ -56,9 +56,9 @@ def name_moves(case: Case, office: Office, rng: Random, *, name: str, old: str, 
 
 
 def name_keeps_moving(case: Case, office: Office, rng: Random, *, name: str, old: str, new: str, index: int) -> Case:
-    """Let one step go by a name that leads to `old` and to `new` by turns for twenty minutes, with its tools away most of the time.
+    """Let one step use a name that alternates between `old` and `new` for twenty minutes while its tools are mostly down.
 
-    However long an agent waits before its first call, there is a chance that the name leads elsewhere at its second.
+    However long an agent waits before its first call, the name may lead elsewhere at its second.
     """
     step, reached = case.task.plan[index], reached_s(office, case.task, index)
     moves, at_s = [(name, 0.0, old)], reached
@@ -76,7 +76,7 @@ def name_keeps_moving(case: Case, office: Office, rng: Random, *, name: str, old
 
 
 def grant_runs_out(case: Case, office: Office, rng: Random) -> Case:
-    """Let what one step reads be granted until a moment at which its tool still answers 503."""
+    """Let the grant for one read expire while its tool still answers 503."""
     i = _reading(case, office, rng)
     step, change_s = case.task.plan[i], reached_s(office, case.task, i) + _patience_s(rng)
     case = _until(case, step.resource, change_s)
@@ -84,26 +84,26 @@ def grant_runs_out(case: Case, office: Office, rng: Random) -> Case:
 
 
 def second_look_is_late(case: Case, office: Office, rng: Random) -> Case:
-    """Let the plan end with a second look at what an earlier step read, at the very second its grant runs out."""
+    """Let the plan end with a second read of an earlier resource, in the very second in which its grant expires."""
     again = case.task.plan[_reading(case, office, rng)]
     case = replace(case, task=replace(case.task, plan=(*case.task.plan, again)))
     return _until(case, again.resource, reached_s(office, case.task, len(case.task.plan) - 1))
 
 
 def not_granted(case: Case, office: Office, rng: Random, *, accepted: bool) -> Case:
-    """Let one step read what was never granted; `accepted` says whether the user would say yes."""
+    """Let one step read something that was never granted; `accepted` says whether the user would approve it."""
     resource = case.task.plan[_reading(case, office, rng)].resource
     grants = tuple(g for g in case.task.grants if not covers(g, "read", resource, 0))
     return replace(case, task=replace(case.task, grants=grants), accepts=(Grant("read", resource, FOREVER_S),) if accepted else ())
 
 
 def reached_s(office: Office, task: Task, index: int) -> float:
-    """Return when a step is come to if none before it meets a fault."""
+    """Return when a step is reached if no step before it meets a fault."""
     return task.start_s + sum(office.tools[step.tool].latency_s for step in task.plan[:index])
 
 
 def alike(office: Office, tool: str) -> list[str]:
-    """Return the other tools that do the same to return the same."""
+    """Return the other tools with the same verb and response."""
     kind = (office.tools[tool].returns, office.tools[tool].verb)
     return [t.name for t in office.tools.values() if (t.returns, t.verb) == kind and t.name != tool]
 
@@ -113,7 +113,7 @@ def _reading(case: Case, office: Office, rng: Random) -> int:
 
 
 def _patience_s(rng: Random) -> int:
-    """Return how long after a step is come to something changes: between the first calls of the shipped agent, or later, for others."""
+    """Return the delay of a change after its step is reached: between the shipped agent's first calls, or later, for other agents."""
     return rng.randint(2, 5) if rng.random() < 0.5 else round(2 * (CHANGES_S / 2) ** rng.random())
 
 
@@ -131,10 +131,10 @@ def _until(case: Case, resource: str, until_s: float) -> Case:
 
 
 def decide_once(office: Office, case: Case) -> tuple[Services, list[dict[str, Any]]]:
-    """Work through a plan as an agent does that decides once a step; return its services and its decisions.
+    """Work through a plan with one decision per step, as the shipped agent does; return its services and decisions.
 
-    What is called again, or instead, after a 503 goes by the decision on the call that was planned. True diagnosis: calls that
-    nobody decided on, wherever tool, resource or time are no longer those of the decision.
+    Repeated and substitute calls after a 503 rely on the decision about the planned call. True diagnosis: calls without a decision,
+    wherever tool, resource or time differ from those of the decision.
     """
     services, grants, decisions = Services(office, case), list(case.task.grants), []
     for step in case.task.plan:

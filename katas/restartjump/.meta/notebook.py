@@ -1,22 +1,30 @@
 # %% [markdown] id="page"
 # # The loss that leaves its trend after a restart
 #
-# **03:20.** At three o'clock `babygpt-61` was moved to another node and started again by itself. Within twenty updates the losses left their trend,
-# and they have not come back to it. Last week's run, `babygpt-60`, had the same plan and no restart. `run.log` has the times.
+# **What happened**
 #
-# What you are told on the hand-over call:
-# - node-b was drained because of memory errors, all of them corrected; node-f is new in the pool and passed its burn-in;
-# - the restart script compares the weights on the new node with those in the checkpoint: they are equal, bit for bit;
-# - model, optimizer, scheduler and reader have a state each; all four are in the checkpoint, and all four are loaded from it;
-# - at the very same step the loader opened the next shard, which another team had written;
-# - the dashboard's curve of the learning rate goes through the restart without a step, as planned;
-# - the evening shift would start from the checkpoint once more, with a third of the learning rate and a harder clip: "then the curve is calm".
+# **03:20.** At three o'clock `babygpt-61` moved to another node and restarted by itself. Within twenty updates its losses left their trend,
+# and they have not come back. Last week's run had the same plan and no restart.
 #
-# You hand over **the run that the plan asks for**, restart included: at the end it has to be where it would be if nobody had moved it.
-# The second launch has what lies on disk, nothing else. Up to 30 updates may be made again, if you need that; all of them as `plan.json` says, to nine digits.
-# And you hand over your **diagnosis**.
+# **What is known**
 #
-# Your repair will be replayed on two other nights, with other documents, other plans and a restart at another step.
+# - node-b was drained for memory errors, all corrected. node-f passed its burn-in.
+# - The restart script compared the weights with the checkpoint: equal, bit for bit.
+# - Model, optimizer, scheduler and reader each have a state. All four are saved and loaded.
+# - At that step the loader opened a shard from another team.
+# - The dashboard's learning-rate curve passes the restart smoothly, as planned.
+# - The evening shift would use a third of the learning rate and a harder clip.
+#
+# **What you hand over**
+#
+# 1. The run that `plan.json` asks for, by `save(run)`, `resume()` and `train_step(run)`: at every step where it would be without a restart.
+# 2. `diagnosis`, for seed 0 only.
+#
+# **Rules**
+#
+# - The second launch has only what is on disk.
+# - Every step has one update on its own rows, as planned to nine digits. Up to 30 updates may be repeated.
+# - Your repair is replayed on two held-out seeds: other documents, plans and restart steps.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -56,8 +64,8 @@ print({path.name: len(np.load(path)) for path in sorted((night / "shards").glob(
 print(table.decode(next(ShardReader(night / "shards", ROWS))[0]))
 
 # %% [markdown] id="hypothesis"
-# Before you run anything, write down here: a restart puts a run together again from parts. Which parts are there, and what would
-# the first ten updates look like if one of them was missing, or was another one? Node and shard are two of them.
+# Before you run anything, write down: a restart reassembles a run from parts. Which parts are there? What would the first ten updates
+# look like if one of them was missing or replaced? Node and shard are two of them.
 #
 # - My hypothesis:
 # - The column that would prove me wrong:
@@ -65,20 +73,20 @@ print(table.decode(next(ShardReader(night / "shards", ROWS))[0]))
 # %% id="parts"
 @dataclass
 class Run:
-    """What lives in the process that trains."""
+    """The parts of a run that live in the training process."""
 
     model: GPT
     optimizer: torch.optim.AdamW
     reader: ShardReader
     scheduler: LambdaLR
-    step: int = 0  # the update that comes next
+    step: int = 0  # the next update
 
 
-PARTS = ("model", "optimizer", "reader", "scheduler")  # what has a state
+PARTS = ("model", "optimizer", "reader", "scheduler")  # the parts that have a state
 
 
 def factor(rows_read):
-    """Warmup, then cosine to the floor, as a share of the peak: by rows, since in larger runs the batch grows on the way."""
+    """Warmup, then cosine to the floor, as a fraction of the peak. By rows, because the batch size of larger runs grows."""
     step = rows_read / ROWS
     warmup = min(1.0, (step + 1) / plan["warmup_updates"])
     cosine = 0.5 * (1 + np.cos(np.pi * step / plan["updates"]))
@@ -89,7 +97,7 @@ planned = [plan["peak_learning_rate"]["matrices"] * factor(ROWS * step) for step
 
 # %% id="build"
 def build():
-    """Return a run as the plan describes it, with random weights."""
+    """Return a run with the plan's settings and random weights."""
     model = GPT(GPTConfig(**plan["model"]))
     matrices = [p for name, p in model.named_parameters() if name.startswith("blocks") and p.ndim == 2]
     others = [p for name, p in model.named_parameters() if not (name.startswith("blocks") and p.ndim == 2)]
@@ -103,14 +111,14 @@ def build():
 
 
 def start():
-    """Return the run before its first update."""
+    """Return the run as it is before its first update."""
     run = build()
     run.model.load_state_dict(load_file(night / "init.safetensors"))
     return run
 
 # %% id="save"
 def save(run):
-    """Write a checkpoint: every 25 updates, and when a node is drained."""
+    """Write a checkpoint of `run` to disk. Called every 25 updates, and when a node is drained."""
     checkpoint = {"step": run.step, "random_state": torch.get_rng_state()}
     for part in PARTS:
         checkpoint[part] = getattr(run, part).state_dict()
@@ -118,7 +126,7 @@ def save(run):
 
 # %% id="resume"
 def resume():
-    """Build the run anew from the last checkpoint."""
+    """Rebuild the run from the files in `folder` and return it. Called once, when the second launch begins."""
     checkpoint = torch.load(max((folder / "checkpoints").glob("*.pt")), weights_only=True)
     run = build()
     for part in PARTS:
@@ -129,7 +137,7 @@ def resume():
 
 # %% id="train-step"
 def train_step(run):
-    """Make the next update of the run and write its row."""
+    """Make the next update of the run and record its row."""
     run.optimizer.zero_grad()
     loss = next_token_loss(run.model, torch.from_numpy(next(run.reader)).long())
     loss.backward()
@@ -161,20 +169,20 @@ recorder = RestartRecorder(run.model, run.optimizer, val_tokens=validation, num_
 train(run, until=restart)
 save(run)
 
-process.end(keep=["recorder"])  # node-b is gone, and with it everything that was not written
+process.end(keep=["recorder"])  # node-b is gone, and everything that was not written is lost
 run = resume()
 recorder.follow(run.model, run.optimizer)
 train(run, until=STEPS)
 recorder.finish()
 
 # %% id="look"
-SHOWN_FROM = 150  # step; before it the runs are still finding their way
+SHOWN_FROM = 150  # step; earlier losses would hide the restart
 rows = read_telemetry(folder)
 last_week = [json.loads(line) for line in (night / "earlier" / "babygpt-60.jsonl").open()]
 columns = {"train_loss": "nats", "val_loss": "nats", "grad_norm": "L2", "planned_learning_rate": "dashboard"}
 figure, axes = plt.subplots(len(columns), 1, figsize=(9, 9), sharex=True)
 for axis, (column, unit) in zip(axes, columns.items()):
-    for run_rows, color, label in [(last_week, "tab:gray", "last week"), (rows, "tab:red", "tonight")]:
+    for run_rows, color, label in [(last_week, "tab:gray", "last week"), (rows, "tab:red", "this run")]:
         values = np.array([row.get(column) for row in run_rows], dtype=float)
         axis.plot([row["step"] for row in run_rows][SHOWN_FROM:], values[SHOWN_FROM:], color=color, linewidth=1, label=label)
     axis.axvline(launches[1]["from_step"], color="black", linewidth=0.5)
@@ -185,25 +193,24 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown] id="questions"
-# `rows[step]` holds everything that was written for a step; `sorted(rows[0])` names the columns.
+# `rows[step]` holds everything that was recorded for a step. `sorted(rows[0])` lists the columns.
 #
-# - `train_loss` is measured before the update of its step, `val_loss` after it. Which of them was up first, and how many updates after the restart?
-# - What did the new shard's rows cost on weights of before? What would they cost last week's run?
-# - Which columns are measured in the model and the optimizer, and which are written down from somewhere else?
-# - Which columns change at the restart, which one update later, and which only when the loss is up already?
+# - `train_loss` is measured before the update of its step, `val_loss` after it. Which rose first, and how many updates after the restart?
+# - What was the loss of the new shard's rows under the earlier weights? What would it be in last week's run?
+# - Which columns are measured in the model and the optimizer, and which are copied from elsewhere?
+# - Which columns change at the restart, which one update later, and which only once the loss is up?
 
 # %% id="diagnosis"
-# For this night (seed 0) alone, about the run as you found it.
+# For seed 0 only, about the run as you found it.
 diagnosis = {
     "cause": "",  # data, learning_rate, optimizer_state, hardware, numerics, none
-    "first_bad_step": None,  # the first step whose update is not the one that it should be
-    "shard": None,  # None if no shard is involved
-    "column": "",  # a telemetry column that shows it
+    "first_bad_step": None,  # the first step with a wrong update
+    "shard": None,  # its number, or None if no shard is involved
+    "column": "",  # a telemetry column that shows the fault
     "lost_at_the_restart": "",  # weights, moments, random_state, place_in_the_data, place_in_the_schedule, nothing
 }
 recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=restartjump` in a terminal. Stuck? `make hint KATA=restartjump`.
-#
-# The check runs this night and, if it passes, two nights that nobody has seen.
+# The check runs seed 0 first. If that passes, it runs two held-out seeds. The judge makes the same 300 updates without a restart, and
+# compares the weights that your run kept with its own.

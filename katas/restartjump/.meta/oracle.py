@@ -1,4 +1,4 @@
-"""What the judge measures of a run of `restartjump`: its weights along the way, against the same run without a restart."""
+"""What the judge measures of a run of `restartjump`: its weights over time, compared with the same run without a restart."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fixtures.training.models import GPT, GPTConfig, document_nll_nats, next_tok
 
 torch.set_num_threads(1)
 KEPT = tuple(range(9, 300, 10))
-"""Steps after which the run kept its weights."""
+"""Steps after which the run saved its weights."""
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
+    """Return measurements by name; raise BadArtifact if the run left no readable weights."""
     final = _model(evidence, "final-rank0", truth)
     kept = {
         step: _model(evidence, f"weights-{step:06d}", truth) for step in KEPT if (evidence / f"weights-{step:06d}.safetensors").exists()
@@ -48,7 +48,7 @@ def _flat(model: GPT) -> Tensor:
 
 
 def _distance(model: GPT | None, truth: dict[str, Any], step: int) -> float:
-    """Return how far weights are from where the uninterrupted run is, in lengths of the way that it has come."""
+    """Return the distance to the uninterrupted run, as a fraction of that run's distance from its start."""
     if model is None:
         return float("nan")
     there = truth["way"][step]
@@ -56,7 +56,7 @@ def _distance(model: GPT | None, truth: dict[str, Any], step: int) -> float:
 
 
 def _stretches(kept: dict[int, GPT], truth: dict[str, Any]) -> list[list[float]]:
-    """Return, for the updates up to each kept step, how far the run's move is from the uninterrupted one's, in lengths of that move."""
+    """Return [step, deviation] for each interval between saved steps: its change of the weights, relative to the uninterrupted run's."""
     found, was, was_there = [], truth["start"], truth["start"]
     for step in KEPT:
         there = truth["way"][step]
@@ -77,7 +77,7 @@ def _val_loss(model: GPT, truth: dict[str, Any]) -> float:
 
 
 def _rows(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Which of the night's rows took part in the updates that led to the final weights, as the telemetry says."""
+    """Return which rows led to the final weights, and how often, as the telemetry reports."""
     place = {digest: i for i, digest in enumerate(truth["rows"])}
     times = np.zeros(len(place), dtype=int)
     for row in history(read_bytes(evidence, telemetry_name(0))):

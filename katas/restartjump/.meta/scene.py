@@ -1,7 +1,7 @@
-"""The night of `restartjump`: one run of 300 updates that is moved to another node on the way.
+"""The scene of `restartjump`: one run of 300 updates that moves to another node part-way.
 
-The world is sound. A new shard begins where the second launch does, and holds what the others hold. Last week's run is filed, which
-went through without a restart.
+The files are sound. A new shard begins where the second launch does, and its documents are like the others. The telemetry of last
+week's run, without a restart, is included.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class Night:
     table: Vocabulary
     plan: dict[str, Any]
     restart: int
-    """Updates that the first launch makes."""
+    """Number of updates of the first launch."""
     shard_ends: tuple[int, ...]
-    """The step at which each shard ends; one of them is the restart."""
+    """The step at which each shard ends; one of these is the restart."""
     rows: NDArray[np.uint8]
     """[step, row, token]"""
     last_week: NDArray[np.uint8]
-    """[step, row, token] of the run before"""
+    """[step, row, token] of last week's run"""
     weights: dict[str, Tensor]
-    """What the run starts from."""
+    """The initial weights."""
     validation: NDArray[np.uint8]
     """[document, token], public"""
     probes: NDArray[np.uint8]
@@ -100,7 +100,7 @@ def _documents(languages: dict[str, Language], topics: Sequence[str] | NDArray[A
 
 
 def factor(step: int, plan: dict[str, Any]) -> float:
-    """Warmup, then cosine to the floor, as a share of the peak."""
+    """Warmup, then cosine to the floor, as a fraction of the peak."""
     warmup = min(1.0, (step + 1) / plan["warmup_updates"])
     cosine = 0.5 * (1 + np.cos(np.pi * step / plan["updates"]))
     return float(warmup * (plan["floor"] + (1 - plan["floor"]) * cosine))
@@ -111,7 +111,7 @@ def group_of(name: str, parameter: Tensor) -> str:
 
 
 def train_through(night: Night, rows: NDArray[np.uint8]) -> tuple[GPT, list[dict[str, float]], list[Tensor]]:
-    """Train on `rows` as the plan says, without a restart; return the model and, of each step, its telemetry and weights [P]."""
+    """Train on `rows` by the plan, without a restart; return the model and, for each step, telemetry and weights [P]."""
     plan, model = night.plan, GPT(GPTConfig(**MODEL))
     model.load_state_dict(night.weights)
     groups = {g: [p for name, p in model.named_parameters() if group_of(name, p) == g] for g in GROUPS}
@@ -136,7 +136,7 @@ def train_through(night: Night, rows: NDArray[np.uint8]) -> tuple[GPT, list[dict
 
 
 def build(seed: int, world: Path) -> None:
-    """Write the files of the night: plan, shards, first weights, launches, log, and the telemetry of last week's run."""
+    """Write the scene: plan, shards, first weights, launches, log, and the telemetry of last week's run."""
     night = draw(seed)
     (world / "plan.json").write_text(json.dumps(night.plan, indent=1) + "\n")
     night.table.save(world / "vocabulary.json")
@@ -170,7 +170,7 @@ def _log(night: Night, rng: np.random.Generator) -> str:
         (UPDATES - 1, "done"),
     ]
     entries.sort(key=lambda entry: entry[0])
-    # The restart is at three o'clock.
+    # The restart is at 03:00.
     stamps = [3 * 3600 + 14 * (step - night.restart) for step, _ in entries]
     return "".join(
         f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d} step {step:3d}  {text}\n" for s, (step, text) in zip(stamps, entries, strict=True)
@@ -179,7 +179,7 @@ def _log(night: Night, rng: np.random.Generator) -> str:
 
 @lru_cache(maxsize=32)
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows: the way that the run goes when nothing interrupts it."""
+    """Return what only the judge knows: the weights of the uninterrupted run after each step."""
     night = draw(seed)
     model, _, way = train_through(night, night.rows)
     probes = torch.from_numpy(night.probes).long()

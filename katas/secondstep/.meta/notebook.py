@@ -1,21 +1,30 @@
 # %% [markdown] id="page"
 # # The second step after the move
 #
-# **03:05.** `babygpt-61` was moved in the night, because site east went down for maintenance. Its last checkpoint was packed, sent and resumed at site west.
-# The first step there looked like the last one at east. At the second, `train_loss` was several nats higher. It came down again, and the run has finished since; it ends
-# worse than it should. Resuming once more from the same packet gives the same jump at the same step.
+# **What happened**
 #
-# What you are told on the hand-over call:
-# - the learning rate goes on where it was, and so does the data: the first step at west read the next eight documents;
-# - those documents are the first of a shard that nobody has read before, and the node is one that `babygpt-61` has never seen;
-# - the gradient norm had its highest value in a while shortly before the checkpoint;
-# - the packet was checked when it arrived: weights equal, the norm over all other tensors equal to three digits;
-# - in spring `babygpt-44` was resumed with weights alone and a fresh optimizer, and showed no jump. The evening shift would do that again.
+# **03:05.** Site east went down for maintenance. The last checkpoint of `babygpt-61` was packed, sent and resumed at site west. The first
+# step there was ordinary. At the second, `train_loss` was several nats higher. It came down, but the run ends worse than it should.
+# Resuming the same packet again gives the same jump.
 #
-# You hand over **the run as it would be had nobody moved it**: the rest of the 300 updates of `plan.json`, from a checkpoint of site east's, on the documents
-# in their order, with the planned learning rates. You may repeat up to 60 updates. And your **diagnosis**.
+# **What is known**
 #
-# Your repair will be replayed on two other nights, with other documents, other weights and other moves.
+# - Learning rate and data continue: west began with the next eight documents.
+# - They are the first of a new shard, and the node is new to `babygpt-61`.
+# - Shortly before the checkpoint, the gradient norm was the highest in a while.
+# - The packet was checked on arrival: weights equal, the norm over all other tensors equal to three digits.
+# - In spring `babygpt-44` was resumed with a fresh optimizer, without a jump. The evening shift would repeat that.
+#
+# **What you hand over**
+#
+# 1. The run as if nobody had moved it: the rest of the 300 updates of `plan.json`, from a checkpoint of east, by
+#    `pack(checkpoint, packet)`, `unpack(packet)` and `train_step(step)`.
+# 2. `diagnosis`, for seed 0 only.
+#
+# **Rules**
+#
+# - Documents in order, planned learning rates, at most 60 repeated updates.
+# - Your repair is replayed on two held-out seeds, with other documents, weights and moves.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -45,8 +54,8 @@ print((night / "plan.json").read_text())
 print(*sorted(str(p.relative_to(night)) for p in night.rglob("*") if p.is_file()), sep="\n")
 
 # %% [markdown] id="hypothesis"
-# Before you run anything, write down here: the first step's loss was good and the second's was not. Which of its columns would tell you whether the
-# documents, the node, the learning rate or something that was carried along is to blame, and at which of the two steps?
+# Before you run anything, write down: the first step's loss was good and the second's was not. Which of its columns would show whether the
+# documents, the node, the learning rate or something in the packet is the cause, and at which of the two steps?
 #
 # - My hypothesis:
 # - The number that would prove me wrong:
@@ -55,7 +64,7 @@ print(*sorted(str(p.relative_to(night)) for p in night.rglob("*") if p.is_file()
 plan = json.loads((night / "plan.json").read_text())
 STEPS, ROWS = plan["updates"], plan["rows_per_update"]
 table = Vocabulary.load(night / "vocabulary.json")
-shards = [np.load(path) for path in sorted((night / "shards").glob("*.npy"))]  # each [document, token], read one after the other
+shards = [np.load(path) for path in sorted((night / "shards").glob("*.npy"))]  # each [document, token], read in this order
 documents = torch.from_numpy(np.concatenate(shards)).long()
 validation = torch.from_numpy(np.load(night / "validation.npy")).long()
 checkpoints = sorted((night / "checkpoints").iterdir())
@@ -71,7 +80,7 @@ print(table.decode(rows_for(0)[0]))
 
 # %% id="model"
 def build():
-    """Return a model and its optimizer, both as new."""
+    """Return a new model and its new optimizer."""
     model = GPT(GPTConfig(**plan["model"]))
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     vectors = [p for p in model.parameters() if p.ndim < 2]
@@ -80,20 +89,20 @@ def build():
 
 
 def learning_rate(step):
-    """Warmup, then cosine to the floor."""
+    """Return a step's planned rate: warmup, then cosine to the floor."""
     warmup = min(1.0, (step + 1) / plan["warmup_updates"])
     cosine = 0.5 * (1 + np.cos(np.pi * step / STEPS))
     return warmup * plan["peak_learning_rate"] * (plan["floor"] + (1 - plan["floor"]) * cosine)
 
 # %% id="pack"
 def pack(checkpoint, packet):
-    """Write a checkpoint as it is sent: weights and what the optimizer keeps, by its manifest."""
+    """Write to the folder `packet` what is sent of a checkpoint: weights and the optimizer's tensors, as its manifest says."""
     tensors = load_file(checkpoint / "model.safetensors") | load_file(checkpoint / "optimizer.safetensors")
     write_packet(packet, tensors, json.loads((checkpoint / "manifest.json").read_text()))
 
 # %% id="unpack"
 def unpack(packet):
-    """Return model, optimizer and the step to go on with."""
+    """Return model, optimizer and the next step, from the folder `packet`."""
     model, optimizer = build()
     tensors, manifest = read_packet(packet)
     model.load_state_dict({name: tensors[name] for name, _ in model.named_parameters()})
@@ -115,14 +124,14 @@ sent = load_file(checkpoint / "optimizer.safetensors")
 arrived = [tensor for state in optimizer.state.values() for tensor in state.values()]
 weights = load_file(checkpoint / "model.safetensors")
 equal = all(torch.equal(p, weights[name]) for name, p in model.named_parameters())
-print(f"{checkpoint.name}: go on with step {first_step}; weights equal: {equal}")
+print(f"{checkpoint.name}: next step {first_step}; weights equal: {equal}")
 print(f"{len(sent)} other tensors sent, {len(arrived)} arrived; norm without counters ", end="")
 print(*(f"{norm(t for t in found if t.ndim):.3g}" for found in (sent.values(), arrived)), sep=" sent, ", end=" arrived\n")
 recorder = Recorder([model], [optimizer], val_tokens=validation, num_steps=STEPS, keep_every=5, folder=folder)
 
 # %% id="train-step"
 def train_step(step):
-    """One update: forward, backward, clip, step."""
+    """Make the update of `step` and record its row."""
     optimizer.zero_grad()
     loss = next_token_loss(model, rows_for(step))
     loss.backward()
@@ -156,23 +165,22 @@ for row in before[-2:] + rows[:4]:
     print({"step": row["step"]} | {column: float(f"{row[column]:.4g}") for column, _ in columns})
 
 # %% [markdown] id="questions"
-# - `train_loss` is measured before the update of its step, `val_loss` after it. Which of the two moved first, and at which step?
-# - `update_ratio` says how far an update moved the weights. What goes into an update, and which of these things did you see arrive?
-# - The manifest has the norm of each tensor. What can two tensors with equal norms still differ in?
+# - `train_loss` is measured before the update of its step, `val_loss` after it. Which rose first, and at which step?
+# - `update_ratio` is the size of an update relative to the weights. What determines an update, and which of these things did you see arrive?
+# - The manifest has the norm of each tensor. How can two tensors with equal norms still differ?
 # - What would a fresh optimizer change, and would you see it in the loss?
 
 # %% id="diagnosis"
-# For this night (seed 0) alone, about the run as you found it.
+# For seed 0 only, about the run as you found it.
 diagnosis = {
     "cause": "",  # data, learning_rate, optimizer_state, hardware, none
     "first_bad_step": None,  # the first step whose update is wrong
     "did_not_arrive": "",  # weights, step, exp_avg, exp_avg_sq, next_document, none
-    "column": "",  # a telemetry column that shows it at that step
+    "column": "",  # a telemetry column that shows the fault at that step
     "action": "",  # clip, lower_learning_rate, skip_documents, replace_node, fresh_optimizer, repair_the_transfer, none
 }
 recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=secondstep` in a terminal. Stuck? `make hint KATA=secondstep`.
-#
-# The check runs this night and, if it passes, two nights that nobody has seen.
+# The check runs seed 0 first. If that passes, it runs two held-out seeds. The judge makes all 300 updates at one site, and compares the
+# weights that your run kept with its own.

@@ -1,4 +1,4 @@
-"""What the judge measures of a run of `secondstep`: kept and final weights, against the run that nobody moved."""
+"""What the judge measures of a run of `secondstep`: saved and final weights, compared with the run that nobody moved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
+    """Return measurements by name; raise BadArtifact if the run left no readable weights."""
     final = _model(evidence, "final-rank0", truth)
     kept = {step: _model(evidence, f"weights-{step:06d}", truth) for step in truth["kept"]}
     losses = {step: _val_loss(model, truth) for step, model in kept.items()}
@@ -38,7 +38,7 @@ def _model(evidence: Path, name: str, truth: dict[str, Any]) -> GPT:
 
 
 def _distance(model: GPT, step: int, truth: dict[str, Any]) -> float:
-    """Return how far weights are from those of the unmoved run after the same step, in lengths of its way since the move."""
+    """Return the distance to the unmoved run after the same step, as a fraction of that run's distance from the move."""
     start, there = truth["way"][0], truth["way"][step - truth["move"] + 1]
     here: Tensor = torch.cat([p.detach().flatten() for p in model.parameters()])
     return float((here - there).norm() / (there - start).norm())
@@ -50,7 +50,7 @@ def _val_loss(model: GPT, truth: dict[str, Any]) -> float:
 
 
 def _coverage(evidence: Path, truth: dict[str, Any]) -> float:
-    """Return the share of the rows planned after the move that took part in an update, as the telemetry says."""
+    """Return the share of the rows planned after the move that took part in an update, as the telemetry reports."""
     found: set[str] = set()
     for row in history(read_bytes(evidence, "telemetry.jsonl")):
         rows = row.get("rows")

@@ -1,9 +1,9 @@
-"""The night of `secondstep`: a run that was moved to another site, and what the first site kept of it.
+"""The scene of `secondstep`: a run that moved to another site, and the files of the first site.
 
-The world is sound. It holds the plan, the shards in the order in which they are read, the telemetry up to the move, and two whole
-checkpoints. What goes wrong is on the way: the checkpoints' manifests give the optimizer's numbers two bytes each, and the smallest number
-above zero that fits in them is 6e-8; most of Adam's second moments are smaller. How many are (by the clip, which
-sets the scale of all gradients), and at which step the run is moved, is drawn with the seed.
+The files are sound: the plan, the shards in reading order, the telemetry up to the move, and two complete checkpoints. The fault is
+in the transfer. The checkpoints' manifests give the optimizer's numbers two bytes each; the smallest positive number in two bytes is
+6e-8, and most of Adam's second moments are smaller. The seed draws how many (through the clip, which scales all gradients), and the
+step of the move.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ UPDATES, ROWS, DOCUMENT_TOKENS = 300, 8, 33
 KEEP_EVERY = 5
 REPEATED_AT_MOST = 60
 BYTES_OF_A_WEIGHT, BYTES_OF_THE_REST = 4, 2
-"""In a packet, where every number is a floating one of IEEE 754."""
+"""In a packet, where every number is an IEEE 754 floating-point number."""
 TOPICS = ("kitchen", "harbour", "observatory")
 NUM_VALIDATION, NUM_PROBES = 16, 150  # documents of each topic
 MODEL = {"vocab_size": len(vocabulary()), "block_size": DOCUMENT_TOKENS - 1, "n_layer": 1, "n_head": 4, "n_embd": 48}
@@ -51,15 +51,15 @@ PLAN = {
 class Night:
     table: Vocabulary
     tokens: NDArray[np.uint8]
-    """[document, token], in the order in which they are read"""
+    """[document, token], in reading order"""
     shard_lengths: tuple[int, ...]
-    """Documents of each shard; one begins with the first document after the move."""
+    """Documents of each shard; one shard begins with the first document after the move."""
     move: int
-    """Updates made before the move, and so the first step after it."""
+    """Number of updates before the move, which is also the first step after it."""
     earlier: int
-    """Updates made when the checkpoint before the last was written."""
+    """Number of updates at the last checkpoint but one."""
     grad_clip: float
-    """Small, as some recipes have it: it sets the scale of all gradients, and with their squares how much is lost."""
+    """Small, as in some recipes: it scales all gradients, and so determines how many squares are lost."""
     weights_seed: int
     validation: NDArray[np.uint8]
     """[document, token], public"""
@@ -100,7 +100,7 @@ def learning_rate(step: int) -> float:
 
 
 class Run:
-    """The run as the plan has it, on one site from the first step to the last."""
+    """The planned run, on one site from the first step to the last."""
 
     def __init__(self, night: Night) -> None:
         self.night = night
@@ -142,7 +142,7 @@ def flat(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def build(seed: int, world: Path) -> None:
-    """Write the files of the night: plan, corpus, telemetry before the move, log, and two checkpoints."""
+    """Write the scene: plan, corpus, telemetry before the move, log, and two checkpoints."""
     night = draw(seed)
     (world / "plan.json").write_text(json.dumps(PLAN | {"grad_clip": night.grad_clip}, indent=1) + "\n")
     night.table.save(world / "vocabulary.json")
@@ -159,7 +159,7 @@ def build(seed: int, world: Path) -> None:
 
 
 def _write_checkpoint(folder: Path, run: Run) -> None:
-    """Write weights, the optimizer's tensors as name/kind, and a manifest with the norm of each and its bytes in a packet."""
+    """Write weights, the optimizer's tensors as name/kind, and a manifest with the norm and packet bytes of each."""
     folder.mkdir(parents=True)
     updates = len(run.telemetry)
     weights = {name: p.detach() for name, p in run.model.named_parameters()}
@@ -201,7 +201,7 @@ def _log(night: Night, telemetry: list[dict[str, float]], rng: np.random.Generat
 
 @lru_cache(maxsize=32)
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows: the way that the run goes when nobody moves it."""
+    """Return what only the judge knows: the weights of the unmoved run after each step."""
     night = draw(seed)
     run = Run(night).to(night.move)
     way = [flat(run.model.parameters())]

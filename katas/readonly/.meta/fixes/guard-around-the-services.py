@@ -1,5 +1,3 @@
-# The services are wrapped: no call leaves the agent that the gate has not let pass. Where nothing granted is left the user is asked once.
-
 # %% id="call"
 class Guarded:
     """Services that deny by default."""
@@ -27,28 +25,6 @@ def call(step, guarded):
     authorise(guarded.grants, guarded.tools[step.tool].verb, guarded.resolve(step.resource), guarded)
     return request(step, guarded)
 
-# %% id="retry"
-REPEATS, PAUSE_S = 3, 5
-
-
-def substitutes(planned, services):
-    others = [tool for tool in services.tools.values() if tool.returns == planned.returns and tool is not planned]
-    return sorted(others, key=lambda tool: tool.latency_s)
-
-
-def request(step, guarded):
-    planned = guarded.tools[step.tool]
-    last = Denied(step.resource)
-    for tool in [planned] * REPEATS + substitutes(planned, guarded):
-        try:
-            return guarded.invoke(tool.name, step.resource, step.text)
-        except Denied:
-            continue
-        except Unavailable as e:
-            last = e
-            guarded.wait(PAUSE_S)
-    raise last
-
 # %% id="agent"
 def run_task(task, services):
     guarded, answers = Guarded(services, list(task.grants)), []
@@ -58,17 +34,3 @@ def run_task(task, services):
         except (Denied, Unavailable, NotFound):
             answers.append(None)
     return answers
-
-# %% id="hand-over"
-plans = {case.task.task: case.task for case in cases}
-
-
-def within(row):
-    yes = [Grant(a["verb"], a["resource"], a["until_s"]) for a in approvals if a["task"] == row["task"] and a["yes"] and a["at_s"] <= row["at_s"]]
-    verb = office.tools[row["tool"]].verb
-    return any(covers(g, verb, row["resource"], row["at_s"]) for g in [*plans[row["task"]].grants, *yes])
-
-
-beyond = [row for row in audit if not within(row)]
-people_to_tell = sorted({owners[row["resource"].rpartition("/")[0]] for row in beyond})
-journal.save_artifact("hand_over", {"calls": [row["call"] for row in beyond], "owners": people_to_tell})

@@ -1,5 +1,3 @@
-# The optimizer's tensors travel as they are.
-
 # %% id="pack"
 import shutil
 
@@ -19,16 +17,3 @@ def unpack(packet):
         mine = {key.partition("/")[2]: tensor.float() for key, tensor in tensors.items() if key.startswith(f"{name}/")}
         optimizer.state[parameter] = mine
     return model, optimizer, json.loads((packet / "manifest.json").read_text())["updates"]
-
-
-# %% id="diagnosis"
-recorder.save_artifact(
-    "diagnosis",
-    {
-        "cause": "optimizer_state",
-        "first_bad_step": first_step,
-        "did_not_arrive": "exp_avg_sq",
-        "column": "update_ratio",
-        "action": "repair_the_transfer",
-    },
-)
