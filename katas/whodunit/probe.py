@@ -1,4 +1,4 @@
-"""Have the notebook's `diagnose` look at incidents that it has not seen, one at a time, and keep what it says."""
+"""Call the notebook's `diagnose` on unseen incidents, one at a time, and keep its answers."""
 
 import copy
 import signal
@@ -15,14 +15,14 @@ def probe(notebook, inputs):
     for number, telemetry in enumerate(read_cases(inputs)):
         try:
             answers.append(plain(limited(diagnose, copy.deepcopy(telemetry))))
-        except Exception as e:  # whatever is raised is no answer to this incident, and to no other
+        except Exception as e:  # an exception costs the answer to this incident only
             answers.append(None)
             raised.append([number, f"{type(e).__name__}: {e}"[:160]])
     return {"answers": answers, "raised": raised}
 
 
 def limited(diagnose, telemetry):
-    """Call `diagnose` and raise TimeoutError after LIMIT_S; where there are no alarm signals, the notebook's own limit must do."""
+    """Call `diagnose` and raise TimeoutError after LIMIT_S; without alarm signals only the notebook's own limit holds."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         return diagnose(telemetry)
 
@@ -39,7 +39,7 @@ def limited(diagnose, telemetry):
 
 
 def plain(answer):
-    """Return the fields that are asked for, as text, numbers, yes or no, or None."""
+    """Return the required fields as text, numbers, booleans or None."""
     return {field: scalar(answer.get(field)) for field in ("cause", "first_bad_step", "place", "action", "confidence", "abstain")}
 
 

@@ -14,16 +14,16 @@
 #
 # **What you hand over**
 #
-# 1. A run that you would ship: planned updates, learning rates and data. Both ranks end with the same weights.
+# 1. A run that you would ship: planned updates, learning rates and data; every update recorded; equal weights on both ranks.
 # 2. `hand_over`: what the next run must hold back.
-# 3. `diagnosis`: for the public seed.
+# 3. `diagnosis`.
 #
 # **Rules**
 #
 # - Updates (300) and the sum of their learning rates: within 4 % of the plan.
 # - Train on at least 97 % of the documents that need not be held back.
 # - Name at least 90 % of what must be held back; at least 90 % of what you name must be right.
-# - Your repair is replayed on two held-out seeds. There the same fault occurs at other steps and in other places.
+# - Your repair is replayed on two held-out seeds. The same fault occurs at other steps and places.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0

@@ -4,11 +4,11 @@
 # **What happened**
 #
 # It is 03:05. The guard of `babygpt-47` refuses an update whose loss stands out from the last thirty. At the first jump (1 to 2 nats)
-# it refused four updates, and the loss recovered. At 02:10 the loss went to almost 4 and stayed; hardly an update was made since.
+# it refused four updates, and the loss recovered. At 02:10 the loss went to almost 4 and stayed; few updates were made since.
 #
 # **What is known**
 #
-# - Nobody looked further at the first jump.
+# - Nobody looked into the first jump.
 # - At 02:10 node-c took over a rank, a few steps after a planned learning-rate re-warm.
 # - The shards opened at 02:10 come from another team's new writer.
 # - The gradient norm is several times its usual value; `val_loss` (last week's documents) does not move.
@@ -16,13 +16,13 @@
 #
 # **What you hand over**
 #
-# 1. A run that you would ship, as `plan.json` and `order.npy` have it; equal weights on both ranks.
+# 1. A run that you would ship, as `plan.json` and `order.npy` have it; every update recorded; equal weights on both ranks.
 # 2. `hand_over`: what the next run must hold back.
 # 3. `diagnosis`.
 #
 # **Rules**
 #
-# - Updates (300) and sum of learning rates: within 2 %. You may repeat 30 updates.
+# - Updates (300) and sum of learning rates: within 2 %. 30 may be repeated.
 # - Train as planned, once, on at least 99 % of what is fit for training.
 # - `hand_over`: at least 90 % complete and 90 % correct.
 # - Your repair is replayed on two held-out seeds: same fault, elsewhere.

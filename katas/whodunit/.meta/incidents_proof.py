@@ -1,6 +1,6 @@
-"""What must be true of the incident generator, measured: the loss curve alone does not tell the cause, the telemetry does.
+"""Measure the claims about the incident generator: the loss curve alone does not tell the cause, the telemetry does.
 
-A claim is (what is claimed, what was measured, the bar, whether it holds).
+A claim is (what is claimed, what was measured, the threshold, whether it holds).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fixtures.incidents.windows import COLUMNS, Incident, draw_many
 Claim = tuple[str, float, float, bool]
 Diagnose = Callable[[dict[str, Any]], dict[str, Any]]
 CALM = 20
-"""Steps before which nothing happens, decoys aside"""
+"""Steps before which nothing happens except decoys"""
 VISIBLE_NATS = 0.15
 
 
@@ -32,13 +32,13 @@ def sample(seeds: Iterable[int], each: int = 4) -> list[Incident]:
 
 
 def rise(incident: Incident) -> float:
-    """Return by how many nats the public curve rises at its highest over its median before."""
+    """Return by how many nats the maximum of the public curve exceeds its calm median."""
     loss = incident.telemetry["public_loss"]
     return float(loss.max() - np.median(loss[: CALM // 5]))
 
 
 def curve_features(incident: Incident) -> NDArray[np.float64]:
-    """Describe the public loss curve as somebody would who has nothing else."""
+    """Describe the public loss curve by twelve features."""
     loss = incident.telemetry["public_loss"]
     base, spread = np.median(loss[: CALM // 5]), 0.08
     over = np.maximum(loss - base, 0)
@@ -52,7 +52,7 @@ def curve_features(incident: Incident) -> NDArray[np.float64]:
 
 
 def nearest_neighbours(incidents: Sequence[Incident], num_neighbours: int) -> float:
-    """Return the accuracy of a vote of the nearest curves of other seeds."""
+    """Return the accuracy of a vote among the nearest curves of other seeds."""
     features = np.stack([curve_features(i) for i in incidents])
     features = (features - features.mean(0)) / (features.std(0) + 1e-9)
     seeds = np.array([i.seed for i in incidents])
@@ -61,19 +61,19 @@ def nearest_neighbours(incidents: Sequence[Incident], num_neighbours: int) -> fl
     distance[seeds[:, None] == seeds[None]] = np.inf
     nearest = labels[np.argsort(distance, axis=1)[:, :num_neighbours]]
     votes = np.stack([np.bincount(row, minlength=len(KINDS)) for row in nearest])
-    # Ties go to the nearest of those that are tied.
+    # The nearest of the tied labels wins.
     guess = np.array([next(label for label in row if vote[label] == vote.max()) for row, vote in zip(nearest, votes, strict=True)])
     return float((guess == labels).mean())
 
 
 def accuracy(diagnose: Diagnose, incidents: Sequence[Incident], drop: str = "") -> float:
-    """Return the share of incidents whose cause is named, by somebody who lacks a column."""
+    """Return the share of incidents whose cause `diagnose` names without the column `drop`."""
     given = [diagnose({name: v for name, v in i.telemetry.items() if name != drop}).get("cause") for i in incidents]
     return float(np.mean([g == i.truth["cause"] for g, i in zip(given, incidents, strict=True)]))
 
 
 def claims(incidents: Sequence[Incident], diagnose: Diagnose, discriminators: Mapping[str, float]) -> list[Claim]:
-    """Measure what the generator claims; `discriminators` says what dropping a column may cost in accuracy, others may cost 0.02."""
+    """Measure all claims; `discriminators` says how much accuracy dropping a column may cost, any other column 0.02."""
     of = {kind: [i for i in incidents if i.truth["cause"] == kind] for kind in KINDS}
     rises = {kind: np.array([rise(i) for i in of[kind]]) for kind in KINDS}
     found = [_at_most(f"the public curve alone, {k} nearest of other seeds", nearest_neighbours(incidents, k), 0.60) for k in (1, 3, 5)]
@@ -93,9 +93,9 @@ def claims(incidents: Sequence[Incident], diagnose: Diagnose, discriminators: Ma
     return found
 
 
-def _at_most(claim: str, measured: float, bar: float) -> Claim:
-    return claim, measured, bar, bool(measured <= bar)
+def _at_most(claim: str, measured: float, threshold: float) -> Claim:
+    return claim, measured, threshold, bool(measured <= threshold)
 
 
-def _at_least(claim: str, measured: float, bar: float) -> Claim:
-    return claim, measured, bar, bool(measured >= bar)
+def _at_least(claim: str, measured: float, threshold: float) -> Claim:
+    return claim, measured, threshold, bool(measured >= threshold)

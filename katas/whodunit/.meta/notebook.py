@@ -1,20 +1,29 @@
 # %% [markdown] id="page"
 # # Fifteen jumps with a name, and sixty without
 #
-# **08:00, handing over the spike desk.** The desk reads every jump of `train_loss` in the small runs: two ranks, `torch.optim.AdamW`, one optimizer
-# state, a dashboard that shows the loss as means of five steps. Last quarter it closed fifteen jumps and wrote down what each was: bad **data**,
-# a wrong learning rate (**lr**), wrong optimizer state (**opt**), a sick machine (**hw**), or nothing that needs mending (**benign**). Last
-# night sixty more came in. Nobody will read them by hand: the desk wants `diagnose`.
+# **What happened**
 #
-# What you are told on the hand-over call:
-# - somebody trained a classifier on the dashboard's curves; it was right on the fifteen and on half of the next sixty;
-# - the causes jump equally high and last equally long, and new variants of each come up all the time;
-# - on every night nodes restart, ranks are slow, configurations are reloaded, validation sets change, a gradient norm blips, a list is out of
-#   date. All of that is true, and most of it did nothing; and not everything that somebody changed is in the log;
-# - a wrong answer is acted upon: a shard is held back, a rank cordoned, a state restored from before the step you name.
+# It is 08:00 at the spike desk. The desk reads every jump of `train_loss` in the small runs (two ranks, one `torch.optim.AdamW` state).
+# Last quarter it closed fifteen jumps and wrote down their causes. Last night sixty more came in.
 #
-# You hand over **`diagnose(telemetry)`**. It is judged on incidents that nobody here has seen, on this night and, if that holds, replayed on two others.
-# Half of them are of variants that are not among the fifteen.
+# **What is known**
+#
+# - Causes are bad **data**, a wrong learning rate (**lr**), wrong optimizer state (**opt**), a faulty machine (**hw**), or nothing that needs repair (**benign**).
+# - A classifier of the dashboard's curves named the fifteen right, and half of the next sixty.
+# - The causes jump equally high and last equally long. New variants of each keep appearing.
+# - In every run something else happens: restarts, slow ranks, reloaded configurations, lists out of date. Most of it does no harm. The log lacks some changes.
+#
+# **What you hand over**
+#
+# 1. `diagnose(telemetry)`; its docstring is the interface.
+# 2. `diagnosis`: four columns, for the handbook.
+#
+# **Rules**
+#
+# - Sixty unseen incidents, twelve per cause, half of new variants. `checks.py` has the thresholds.
+# - Each call has half a second. Exceptions are misses; abstentions are half a hit.
+# - Your answers are acted on: ten incidents are replayed.
+# - `diagnose` is judged again on two held-out seeds.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -42,15 +51,15 @@ for number, answer in enumerate(answers):
 print(*incidents[0]["log"], sep="\n")
 
 # %% [markdown] id="hypothesis"
-# Before you look at a curve, write down here: a forward loss is high although the weights are what they should be, or the weights are no
-# longer what they should be. Which two numbers of the same step tell one from the other?
+# Before you look at a curve, write down here: in one case the forward loss is high although the weights are what they should be. In another the
+# weights are no longer what they should be. Which two numbers of the same step tell one from the other?
 #
 # - My hypothesis:
 # - The column that would prove me wrong:
 
 # %% id="look"
 def show(number, columns=("public_loss", "loss_per_rank", "loss_swap", "val_loss", "update_ratio", "grad_norm_per_rank")):
-    """Plot columns of one of the fifteen over the steps; the line is the first bad step."""
+    """Plot columns of one of the fifteen over the steps; the vertical line is the first bad step."""
     t, answer = incidents[number], answers[number]
     figure, axes = plt.subplots(len(columns), 1, figsize=(9, 1.5 * len(columns)), sharex=True)
     for axis, column in zip(axes, columns):
@@ -80,12 +89,12 @@ plt.show()
 # Take one incident of each cause and go through its first bad step.
 #
 # - Which columns moved in that step, which in the next, and which never?
-# - What would the same column show if the cause were another one? If the column were missing, what else would still tell?
-# - Which lines of the log stand near the step? Near which of them did nothing happen in another incident?
+# - What would the same column show for another cause? If the column were missing, what else would tell?
+# - Which lines of the log are near the step? In another incident, near which of them did nothing happen?
 
 # %% id="features"
 def alarm(t):
-    """Return the position of the first step of the first five whose public loss is high."""
+    """Return the position of the first of the five steps whose mean public loss is high."""
     loss = t["public_loss"]
     high = np.flatnonzero(loss > np.median(loss[:4]) + 0.1)
     return 5 * int(high[0]) if len(high) else len(t["step"]) // 2
@@ -102,11 +111,14 @@ ACTIONS = {"data": "quarantine", "lr": "restore_schedule", "opt": "restore_optim
 
 
 def diagnose(t):
-    """Say what was the matter in an incident; `t` holds its columns.
+    """Return the diagnosis of one incident; `t` holds its columns, see COLUMNS.md.
 
-    cause: data, lr, opt, hw, benign. first_bad_step: the first step in which something was not as it should be. place: the number
-    of a shard (data) or of a rank (hw), the name of a source (benign), None where there is no place. action: quarantine, restore_schedule,
-    restore_optimizer, cordon_rank, continue. confidence: of the cause, 0 to 1. abstain: True leaves the incident to a person.
+    cause: data, lr, opt, hw or benign.
+    first_bad_step: the first step in which something was wrong (benign: in which the change took effect); one step off is accepted.
+    place: the number of a shard (data) or of a rank (hw), the name of a source (benign), None where there is no place.
+    action: quarantine, restore_schedule, restore_optimizer, cordon_rank or continue; it is taken from before the step that you name.
+    confidence: that the cause is right, 0 to 1.
+    abstain: True leaves the incident to a person.
     """
     at = alarm(t)
     near = min(entries(t), key=lambda entry: abs(entry[0] - at), default=(at, "data"))
@@ -122,18 +134,16 @@ for number, (mine, answer) in enumerate(zip(given, answers)):
 print(Counter(mine["cause"] == answer["cause"] for mine, answer in zip(given, answers)))
 
 # %% id="diagnosis"
-# For the desk's handbook: names of columns.
+# For the handbook: names of columns.
 diagnosis = {
-    "rows_or_machine": "",  # tells a machine that computes wrongly from rows that are wrong
-    "rate_or_optimizer": "",  # tells a wrong rate from wrong state
-    "bad_or_new": "",  # tells rows that are not what was written from rows that are only new
-    "not_to_be_trusted": "",  # says something else than what was done
+    "rows_or_machine": "",  # distinguishes a machine that computes wrongly from wrong rows
+    "rate_or_optimizer": "",  # distinguishes a wrong rate from wrong state
+    "bad_or_new": "",  # distinguishes rows that are not what was written from rows that are only new
+    "not_to_be_trusted": "",  # does not show what was really done
 }
 journal.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=whodunit` in a terminal. Stuck? `make hint KATA=whodunit`.
-#
-# After the last cell `diagnose` is called with sixty incidents that it has not seen, one at a time, each with a copy of its columns and half
-# a second. Exceptions count as misses. For ten of them a run goes back to before the step that you name and does what you say.
-# The check runs this night and, if it passes, two nights that nobody has seen. Their runs are made when you check: a minute each.
+# After the last cell `diagnose` is called with sixty unseen incidents, one at a time, each with a copy of its columns. For ten of them
+# a run goes back to before the step that you name and takes your action.
+# The check runs this seed. If it passes, your repair is replayed on two held-out seeds. Their runs are made when you check: a minute each.

@@ -1,12 +1,14 @@
-"""What the judge measures of `diagnose`: its answers against what was the matter, and what comes of the actions that it names.
+"""Measure the answers of `diagnose` against the truth, and the consequences of the actions that it names.
 
-For two incidents of each kind the run goes back to before the named step and does what was named. It is held against the run that
-went on from before the true step with the right action, on documents that neither has read.
+For two incidents of each cause the run goes back to before the named step and takes the named action. It is compared with the run that
+took the right action from before the true step, on documents that neither has read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
+import pickle
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,20 +18,23 @@ import torch
 from numpy.typing import NDArray
 
 from fixtures.faults import spikes
+from fixtures.faults.spikes import Course, Fault
 from fixtures.incidents import scenarios, windows
 from fixtures.incidents.fleet import Fleet
 from fixtures.incidents.scenarios import KINDS
 from fixtures.incidents.windows import World
 from fixtures.recording.artifacts import BadArtifact, number, read_json
 
+Answer = dict[str, Any]
+
 STEP_TOLERANCE = 1
 ABSTAINED_BRIER = 0.25
 REPLAYED_RUNS = 2
-"""Healthy runs of which incidents are replayed; of each, one of each kind"""
+"""Healthy runs whose incidents are replayed, one of each cause per run"""
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no answers."""
+    """Return measurements by name; raises BadArtifact when the run left no answers."""
     asked = truth["incidents"]
     answers, raised = _probed(evidence, len(asked))
     abstained = np.array([a.get("abstain") is True for a in answers])
@@ -71,18 +76,18 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
 FIELDS = ("first_bad_step", "place", "action")
 
 
-def _same(field: str, answer: dict[str, Any], true: dict[str, Any]) -> bool:
+def _same(field: str, answer: dict[str, Any], true: Answer) -> bool:
     said = answer.get(field)
     if field == "first_bad_step":
         return abs(number(said) - true[field]) <= STEP_TOLERANCE
-    # A rank or shard that came as 3.0 is 3; True is not 1.
+    # 3.0 is rank 3; True is not rank 1.
     if isinstance(said, float) and said.is_integer():
         said = int(said)
     return type(said) is type(true[field]) and said == true[field]
 
 
 def _by_kind(credit: NDArray[np.float64], true: NDArray[np.str_]) -> dict[str, float]:
-    """Return the mean credit of the incidents of each cause that there is."""
+    """Return the mean credit for each cause that occurs."""
     return {kind: float(credit[true == kind].mean()) for kind in KINDS if (true == kind).any()}
 
 
@@ -91,14 +96,14 @@ def _worst(found: dict[str, float]) -> int:
 
 
 def _f1(kind: str, given: list[Any], true: NDArray[np.str_], credit: NDArray[np.float64]) -> float:
-    """F1 of a kind, with what was abstained from as half a hit."""
+    """Return the F1 of a cause; an abstention counts as half a hit."""
     hits = float(credit[true == kind].sum())
     wrong = sum(g == kind and t != kind for g, t in zip(given, true, strict=True))
     return 2 * hits / (hits + wrong + int((true == kind).sum()))
 
 
 def _brier(answer: dict[str, Any], right: bool, abstained: bool) -> float:
-    """Squared distance of the confidence to what came of it; the worst possible for what is no confidence."""
+    """Return the squared error of the confidence; 1 when it is not between 0 and 1."""
     confidence = number(answer.get("confidence"))
     if abstained:
         return ABSTAINED_BRIER
@@ -116,59 +121,62 @@ def _probed(evidence: Path, count: int) -> tuple[list[dict[str, Any]], list[Any]
     return [a if isinstance(a, dict) else {} for a in answers], raised if isinstance(raised, list) else []
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _home(run_seed: int) -> World:
     torch.set_num_threads(1)
     return windows.world(run_seed)
 
 
-def _consequences(asked: list[dict[str, Any]], answers: list[dict[str, Any]]) -> tuple[list[float], list[str]]:
-    """Return, for each incident that is replayed, how much worse things are than after the right action, in nats, and its cause."""
+@lru_cache(maxsize=256)
+def _drawn(run_seed: int, number: int, kind: str, variant: str) -> tuple[Course, Course, Fault]:
+    return windows.draw_course(_home(run_seed), number, kind, variant)
+
+
+def _consequences(asked: list[Answer], answers: list[Answer]) -> tuple[list[float], list[str]]:
+    """Return, for each replayed incident, by how many nats it ends worse than after the right action, and its cause."""
     seeds = list(dict.fromkeys(sorted(t["run_seed"] for t in asked)))[:REPLAYED_RUNS]
     harm: list[float] = []
     for seed in seeds:
         chosen = [next(i for i, t in enumerate(asked) if t["run_seed"] == seed and t["cause"] == kind) for kind in KINDS]
-        harm += _replayed(seed, [asked[i] for i in chosen], [answers[i] for i in chosen])
+        pairs = [(asked[i], answers[i]) for i in chosen]
+        outcomes = _outcomes(seed, [(true, done) for true, answer in pairs for done in (true, _action(answer, true))])
+        for best, found in zip(outcomes[::2], outcomes[1::2], strict=True):
+            harm.append(max(0.0, *(mine - ideal for mine, ideal in zip(found, best, strict=True))))
     return harm, list(KINDS) * len(seeds)
 
 
-def _replayed(seed: int, true: list[dict[str, Any]], answers: list[dict[str, Any]]) -> list[float]:
-    home = _home(seed)
-    drawn = [windows.draw_course(home, t["number"], t["cause"], t["variant"]) for t in true]
-    courses = [
-        scenarios.treated(sick, sound, _action(a, t), home.names) for (sick, sound, _), a, t in zip(drawn, answers, true, strict=True)
-    ]
-    fleet, rows = windows.run(home, courses, measure=False)
-    best = _best(seed, tuple((t["number"], t["cause"], t["variant"]) for t in true))
-    return [
-        max(0.0, *(mine - ideal for mine, ideal in zip(_outcome(home, fleet, i, rows[i], fault), best[i], strict=True)))
-        for i, (_, _, fault) in enumerate(drawn)
-    ]
-
-
-def _action(answer: dict[str, Any], true: dict[str, Any]) -> dict[str, Any]:
-    """What is done on an answer: nothing, when it abstains or names no step of the window."""
+def _action(answer: Answer, true: Answer) -> Answer:
+    """Return what is done on an answer: nothing, when it abstains or its step is not a number."""
     step = number(answer.get("first_bad_step"))
     if answer.get("abstain") is True or not math.isfinite(step):
         return {"action": "continue", "first_bad_step": true["first_bad_step"], "place": None}
     return {"action": answer.get("action"), "first_bad_step": np.clip(step, 0, 1e6), "place": answer.get("place")}
 
 
-@lru_cache(maxsize=64)
-def _best(seed: int, chosen: tuple[tuple[int, str, str], ...]) -> list[list[float]]:
-    """The outcomes of the right actions."""
+KNOWN: dict[bytes, list[float]] = {}
+"""Outcomes by course. A course that was run before is not run again: right answers, forged reports and many masks share theirs."""
+
+
+def _outcomes(seed: int, replays: list[tuple[Answer, Answer]]) -> list[list[float]]:
+    """Return the outcome of each (incident, what is done)."""
     home = _home(seed)
-    drawn = [windows.draw_course(home, *which) for which in chosen]
-    courses = []
-    for sick, sound, fault in drawn:
-        true = scenarios.truth_of(fault, home.names)
-        courses.append(scenarios.treated(sick, sound, true, home.names))
-    fleet, rows = windows.run(home, courses, measure=False)
-    return [_outcome(home, fleet, i, rows[i], fault) for i, (_, _, fault) in enumerate(drawn)]
+    drawn = [_drawn(seed, true["number"], true["cause"], true["variant"]) for true, _ in replays]
+    courses = [scenarios.treated(sick, sound, done, home.names) for (sick, sound, _), (_, done) in zip(drawn, replays, strict=True)]
+    keys = [_key(seed, course, fault) for course, (_, _, fault) in zip(courses, drawn, strict=True)]
+    new = {key: i for i, key in enumerate(keys) if key not in KNOWN}
+    if new:
+        fleet, rows = windows.run(home, [courses[i] for i in new.values()], measure=False)
+        for n, (key, i) in enumerate(new.items()):
+            KNOWN[key] = _outcome(home, fleet, n, rows[n], drawn[i][2])
+    return [KNOWN[key] for key in keys]
 
 
-def _outcome(home: World, fleet: Fleet, i: int, found: dict[str, Any], fault: spikes.Fault) -> list[float]:
-    """Measure a run's end, less is better: main documents, the way there, ranks that differ, a source that came in, an imprint."""
+def _key(seed: int, course: Course, fault: Fault) -> bytes:
+    return hashlib.sha256(pickle.dumps((seed, fault, course))).digest()
+
+
+def _outcome(home: World, fleet: Fleet, i: int, found: dict[str, Any], fault: Fault) -> list[float]:
+    """Return the measures of a replay, less is better: main documents, validation, given rows, rank difference, added sources, imprint."""
     known = torch.cat([home.hidden[name] for name in home.names[:2]])
     after = np.nan_to_num(found["val_loss"][fault.onset :], nan=20.0)
     apart = float((fleet.weights_IRP[i, 0] - fleet.weights_IRP[i, 1]).abs().max())
@@ -179,7 +187,7 @@ def _outcome(home: World, fleet: Fleet, i: int, found: dict[str, Any], fault: sp
     if fault.kind == "data":
         spoil, _ = spikes.TEXTS[fault.variant]
         rows = spoil(known.numpy().astype(np.uint8), home.near, np.random.default_rng(home.seed))
-        # Whoever trained on such rows knows them; whoever did not has no reason to.
+        # Only a model that was trained on such rows knows them.
         outcome.append(-_loss(fleet, i, torch.from_numpy(rows).long()))
     return outcome
 

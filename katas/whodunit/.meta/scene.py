@@ -1,6 +1,6 @@
-"""The nights of `whodunit`: fifteen incidents with their answers, and sixty that only the probe sees.
+"""Build the scene of `whodunit`: fifteen incidents with their answers, and sixty that only the probe sees.
 
-Both are real runs (`fixtures.incidents.windows`). The public ones are of the variants that the spike desk has met; half of the hidden ones are not.
+Both are real runs (`fixtures.incidents.windows`). The public ones are of known variants; half of the hidden ones are of new variants.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from fixtures.incidents import scenarios, windows
 from fixtures.incidents.casebook import save_case
 
 NUM_RUNS, EACH_RUN = 4, 3
-"""Healthy runs that the hidden incidents are forks of; incidents of each kind for each of them"""
+"""Healthy runs that the hidden incidents fork from; incidents of each kind per run"""
 FIELDS = ("cause", "first_bad_step", "place", "action")
 
 Plan = list[tuple[str, str | None]]
 
 
 def run_seeds(seed: int) -> list[int]:
-    """Return the seeds of a night's healthy runs: the public one first, then the hidden ones."""
+    """Return the seeds of the healthy runs: the public one first, then the hidden ones."""
     return [int(s) for s in np.random.default_rng([seed, 20261124]).integers(2**31, size=1 + NUM_RUNS)]
 
 
@@ -32,7 +32,7 @@ def shuffled(plan: Plan, seed: int) -> Plan:
 
 
 def public_plan(seed: int) -> Plan:
-    """Three of each kind, of the variants that are not held out."""
+    """Return three incidents of each kind, of variants that are not held out."""
     plan = []
     for kind in scenarios.KINDS:
         known = [v for v in scenarios.VARIANTS[kind] if v not in HELD_OUT]
@@ -41,7 +41,7 @@ def public_plan(seed: int) -> Plan:
 
 
 def hidden_plans(seed: int) -> list[Plan]:
-    """For each healthy run three of each kind; over all runs every other one of a variant that is held out, the variants in turn."""
+    """Return three incidents of each kind for each healthy run; every second one is of a held-out variant, the variants in turn."""
     plans: list[Plan] = [[] for _ in range(NUM_RUNS)]
     for kind in scenarios.KINDS:
         sides = [[v for v in scenarios.VARIANTS[kind] if (v in HELD_OUT) == held] for held in (False, True)]
@@ -52,7 +52,7 @@ def hidden_plans(seed: int) -> list[Plan]:
 
 
 def order(seed: int) -> list[tuple[int, int]]:
-    """Return in which order the hidden incidents are asked for: (run, number in its plan)."""
+    """Return the order of the hidden incidents: (run, number in its plan)."""
     pairs = [(run, n) for run, plan in enumerate(hidden_plans(seed)) for n in range(len(plan))]
     return [pairs[i] for i in np.random.default_rng([seed, 2]).permutation(len(pairs))]
 
@@ -73,7 +73,7 @@ def build(seed: int, world: Path) -> None:
 
 
 def inputs(seed: int, folder: Path) -> None:
-    """Write the hidden incidents, without their answers and in an order that says nothing."""
+    """Write the hidden incidents, without their answers and in random order."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [windows.draw_many(s, plan) for s, plan in zip(run_seeds(seed)[1:], hidden_plans(seed), strict=True)]
     for n, (run, number) in enumerate(order(seed)):
@@ -81,7 +81,7 @@ def inputs(seed: int, folder: Path) -> None:
 
 
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows: the true diagnosis of each hidden incident, in the order in which they are asked for."""
+    """Return what only the judge knows: the true diagnosis of each hidden incident, in the order of `order`."""
     seeds, plans = run_seeds(seed)[1:], hidden_plans(seed)
     asked = []
     for run, number in order(seed):

@@ -1,4 +1,4 @@
-"""What the incidents of this kata are worth: the loss curve alone does not tell the cause, the telemetry does, and no one column does it all."""
+"""Measure the incidents of this kata: the loss curve alone does not tell the cause, the telemetry does, and no single column tells it all."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from incidents_proof import Claim, claims, sample
 SEEDS = range(4100, 4107)  # 20 incidents each, four of each kind
 CALM = 20
 DISCRIMINATORS = {
-    "loss_per_rank": 0.25,  # hw: without either, a machine that computes wrongly cannot be told from rows
+    "loss_per_rank": 0.25,  # hw: without either, a machine that computes wrongly looks like wrong rows
     "loss_swap": 0.25,
-    "hash_ok": 0.17,  # data: whether rows are what was written, and not only new
+    "hash_ok": 0.17,  # data: whether rows are what was written
     "repeat_fraction": 0.15,  # data: rows that were written so
     "lr_applied": 0.20,  # lr: without it, small rates that were applied once look like lost state (8 and 18 of 140 on two sets of seeds)
-    "optimizer_checksum": 0.20,  # opt: one of the two is nothing without the other
+    "optimizer_checksum": 0.20,  # opt: neither of the two means anything without the other
     "optimizer_manifest": 0.20,
-    "update_ratio": 0.08,  # opt: whether a step did other than it should, had the manifest been right; lists can be old
+    "update_ratio": 0.08,  # opt: whether the step was unusual; a manifest can be out of date
 }
 
 
@@ -28,7 +28,7 @@ def selftest() -> list[Claim]:
 
 
 def diagnose(t: dict[str, Any]) -> dict[str, Any]:
-    """The decision list of the reference fix; a rule whose column is missing is passed over, and then what comes of an update must do."""
+    """Return the cause by the decision list of the reference fix; without a rule's column, use the effect of the update instead."""
     loss, calm = t.get("loss_per_rank"), slice(0, CALM)
     if loss is not None and "loss_swap" in t and np.nanmax(np.abs(loss - t["loss_swap"])) > 1e-3:
         return {"cause": "hw"}
@@ -51,7 +51,7 @@ def diagnose(t: dict[str, Any]) -> dict[str, Any]:
 
 
 def _acted(t: dict[str, Any]) -> Any:
-    """The steps [S] whose update was larger than others or, where nobody measured it, after which the validation loss is high."""
+    """Return the steps [S] with a larger update than others or, without that column, with a high validation loss after them."""
     if "update_ratio" in t:
         return t["update_ratio"] > 1.3 * np.median(t["update_ratio"][:CALM])
     return t["val_loss"] > np.median(t["val_loss"][:CALM]) + 0.15

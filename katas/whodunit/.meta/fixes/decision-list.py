@@ -1,4 +1,4 @@
-# First whether a machine, then whether an update, then whether the rows were at fault.
+# Test the machines first, then the update, then the rows.
 
 # %% id="features"
 CALM = 20  # steps before which nothing has happened yet
