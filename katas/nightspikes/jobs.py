@@ -1,4 +1,4 @@
-"""A data-parallel job as a launcher hands it to a training loop: plan, rows, devices, replicas and optimizers.
+"""A data-parallel job as a launcher passes it to a training loop: plan, rows, devices, replicas and optimizers.
 
 B rows of a rank, T tokens
 """
@@ -35,11 +35,11 @@ class Job:
     """One model for each rank, with equal weights."""
     optimizers: list[Optimizer]
     record: Callable[..., None]
-    """record(step, loss_per_rank, **columns): to be called after each update."""
+    """record(step, loss_per_rank, **columns): call it after each update."""
 
 
 def open_job(folder: Path, record: Callable[..., None], devices: dict[str, Device] | None = None) -> Job:
-    """Open the job whose files lie in a folder; `devices` are those of the folder, just powered on, unless they are given."""
+    """Open the job whose files are in a folder; without `devices`, power on those of the folder."""
     folder = Path(folder)
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     rows = [np.concatenate([np.load(folder / "shards" / f"{shard}.npy") for shard in rank["shards"]], axis=1) for rank in plan["ranks"]]
@@ -49,7 +49,7 @@ def open_job(folder: Path, record: Callable[..., None], devices: dict[str, Devic
 
 
 def ready(plan: dict[str, Any], weights: dict[str, Tensor]) -> tuple[list[nn.Module], list[Optimizer]]:
-    """Return the replicas and the optimizers that a plan starts with."""
+    """Return a plan's initial replicas and optimizers."""
     model = GPT(GPTConfig(**plan["model"]))
     model.load_state_dict(weights)
     replicas = replicate(model, len(plan["ranks"]))
@@ -58,7 +58,7 @@ def ready(plan: dict[str, Any], weights: dict[str, Tensor]) -> tuple[list[nn.Mod
 
 
 def learning_rate(step: int, plan: dict[str, Any]) -> float:
-    """Warmup, then cosine to the floor."""
+    """Warm up linearly, then follow a cosine to the floor."""
     warmup = min(1.0, (step + 1) / plan["warmup_updates"])
     cosine = 0.5 * (1 + np.cos(np.pi * step / plan["updates"]))
     return float(warmup * plan["peak_learning_rate"] * (plan["floor"] + (1 - plan["floor"]) * cosine))

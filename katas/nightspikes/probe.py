@@ -1,4 +1,4 @@
-"""Call `train` with eight short jobs that the notebook has not seen, each on devices of its own; what these are asked for is noted."""
+"""Call `train` with eight short jobs that the notebook has not seen, each on its own devices, and note which products these compute."""
 
 import importlib.util
 import json
@@ -7,13 +7,15 @@ import shutil
 
 import jobs
 import numpy as np
+import torch
+from torch.linalg import vector_norm
 
 from fixtures.training import cluster
 
 
 def probe(notebook, inputs):
     arrays, handed, errors = {}, {}, {}
-    # All devices are delivered before the first job is trained, and what they are made of is taken away.
+    # All devices are made before the first job is trained; then their files are removed.
     delivered = {folder: delivery(folder, inputs / "vendor.py") for folder in sorted(inputs.glob("job-*"))}
     for folder, (pool, asked) in delivered.items():
         job = jobs.open_job(folder, lambda *row, **columns: None, pool)
@@ -21,7 +23,7 @@ def probe(notebook, inputs):
         try:
             hold_back = notebook["train"](job)
             handed[folder.name] = {kind: sorted(str(name) for name in hold_back[kind]) for kind in ("devices", "shards")}
-        except Exception as e:  # whatever it is, it is the answer to this job alone
+        except Exception as e:  # any exception is the answer to this job only
             errors[folder.name] = f"{type(e).__name__}: {e}"[:200]
         for rank, replica in enumerate(job.replicas):
             arrays[f"{folder.name}.{rank}"] = cluster.flat_weights(replica.parameters()).numpy()
@@ -31,9 +33,9 @@ def probe(notebook, inputs):
 
 
 def delivery(folder, vendors):
-    """Return a job's devices by name, as the vendor delivers them, whatever the notebook has made of its own; and the products that each is asked for.
+    """Return a job's devices by name, made from the vendor's own file, and the list of each one's products.
 
-    Devices are delivered once: nobody makes another one of the kind.
+    Devices are made once: afterwards the constructor refuses.
     """
     spec = importlib.util.spec_from_file_location("delivered_devices", vendors)
     vendor = importlib.util.module_from_spec(spec)
@@ -50,16 +52,16 @@ def delivery(folder, vendors):
 
 
 def noted(make, silicon, name, products, width):
-    """Return a device whose products are noted as (layout, M, K, N, sum of squares in the second operand's first `width` rows and columns).
+    """Return a device that notes each product as (layout, M, K, N, sum of squares in the second operand's first `width` rows and columns).
 
-    The sum tells which weight it was, also when it is transposed, or has another row or column to check the product by.
+    The sum identifies a weight, also when it is transposed or has one more row or column.
     """
     operand = [math.nan]
     device = make(silicon, name, lambda *product: products.append((*product, operand[0])))
     multiply = device._multiply
 
     def noting(layout, a_MK, b_KN):
-        operand[0] = float(b_KN[:width, :width].double().square().sum())
+        operand[0] = float(vector_norm(b_KN[:width, :width], dtype=torch.float64)) ** 2
         return multiply(layout, a_MK, b_KN)
 
     device._multiply = noting
@@ -67,4 +69,4 @@ def noted(make, silicon, name, products, width):
 
 
 def not_here(device, *parts, **named):
-    raise TypeError("a job's devices are delivered with it; none is made here")
+    raise TypeError("a job comes with its devices; no others can be made")

@@ -1,23 +1,24 @@
 # %% [markdown] id="page"
-# # The rank whose loss is high for minutes, twice a night
+# # The rank whose loss is high for minutes, twice in one run
 #
-# **05:10.** `babygpt-63` runs on two ranks. For some minutes in the night, and again later, the loss of one rank was high on most steps, and ordinary on those between. Then
-# it was over. The clip kept the updates small; in the mean over both ranks, which the dashboard smooths, hardly anything shows. The run has finished. Nobody stopped it.
+# **What happened.** `babygpt-63` trains on two ranks. For some minutes, twice, one rank's loss was high on most steps and ordinary on the others.
+# Clipping kept the updates small; the dashboard's smoothed mean shows almost nothing. The run finished.
 #
-# What you are told on the hand-over call:
-# - that rank reads a shard which is new in the mixture and plainly harder than the others; the data team has verified the hashes of its text and will not take it out;
-# - the validation loss is computed on a device of its own, which is checked every day;
-# - one device ran hot, another had memory errors, all of them corrected; a fan was replaced while the run went on; both ranks ended with equal weights;
-# - the evening shift wants to lower the clip, the morning shift to run on rank 0 alone.
+# **What is known**
+# - That rank reads a new shard, clearly harder than the others. Its text hashes are verified; the data team keeps it.
+# - `val_loss` is computed on a separate, daily tested device.
+# - One device ran hot; another corrected memory errors; a fan was replaced during the run. Both ranks ended with equal weights.
+# - Proposals: a lower clip; rank 0 alone.
 #
-# You hand over **a run that you would ship**: what `plan.json` says, 140 updates on the rows of both ranks, computed on the devices of this job;
-# **what has to be held back** from the next job, devices or shards by name, if anything; and your **diagnosis**.
+# **What you hand over**
+# 1. **The run** of `plan.json`: 140 updates on both ranks' rows, computed on this job's devices.
+# 2. **`train(job)`**: it returns the devices and shards to hold back from the next job; see its docstring.
+# 3. Your **diagnosis**.
 #
-# The plan names a device for each rank and two spares. What the plan names is paid for and does its work, unless it has to be held back. The spares are lent: ask them for
-# what you like, from the first step on; nobody expects you to name one, as long as you name none that is in order. `fixtures/devices.py` is the vendor's and stays as it is.
-#
-# Your repair will be replayed on two other nights. Your `train` will also be called with eight jobs that are smaller and have other devices and shards; there other
-# things happen, sooner or later, one, several or none. Everything that it needs is in `job`. Each job's devices are of a kind of their own; no others are made.
+# **Rules**
+# - The plan's devices do their work unless held back. Use the spares freely; you need not name one. Name nothing healthy.
+# - Leave the vendor's `fixtures/training/devices.py` unchanged.
+# - The repair is replayed on two held-out seeds. `train` also gets eight shorter jobs in which other things go wrong: one, several or none.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -56,15 +57,15 @@ recorder = Recorder(job.replicas, job.optimizers, val_tokens=validation, num_ste
 print(list(job.rows.shape), job.devices, sep="\n")
 
 # %% [markdown] id="hypothesis"
-# Before you run anything: write down all in which the rank with the high loss differs from the other one, and for each of these what you would see in the run if it were to blame,
-# and what you could not see then.
+# Before you run anything, list every difference between the rank with the high loss and the other rank. For each difference, write down what the run
+# would show if it were the cause, and what the run could not show.
 #
 # - My hypothesis:
 # - What would prove me wrong:
 
 # %% id="compute"
 def compute(replica, rows_BT, device):
-    """Forward and backward of a rank's rows on a device: leave the gradients in the replica, return the loss of each row in nats, [B]."""
+    """Compute a rank's forward and backward pass on a device: leave the gradients in the replica, return the loss of each row in nats, [B]."""
     replica.zero_grad(set_to_none=True)
     logits_BTV = on(replica, device)(rows_BT[:, :-1])
     loss_B = F.cross_entropy(logits_BTV.transpose(1, 2), rows_BT[:, 1:], reduction="none").mean(1)
@@ -73,7 +74,11 @@ def compute(replica, rows_BT, device):
 
 # %% id="train"
 def train(job):
-    """Train a job as its plan says; return the names of the devices and shards that have to be held back from the next one."""
+    """Train a job as its plan says; return the names of the devices and shards to hold back from the next job.
+
+    All that it needs is in `job`. The judge also calls it with eight shorter jobs that have other devices and shards. What goes wrong there begins early
+    or late. Each job's devices are of a kind of their own, and no others can be made.
+    """
     names = [rank["device"] for rank in job.plan["ranks"]]
     for step, rows_RBT in enumerate(job.rows):
         losses_RB = [compute(replica, rows_BT, job.devices[name]) for replica, rows_BT, name in zip(job.replicas, rows_RBT, names)]
@@ -120,25 +125,23 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown] id="questions"
-# - On a step on which the rank's loss is high, is it the new shard's rows that are high, or all of them?
+# - In a step with a high loss on that rank: are only the new shard's rows high, or all its rows?
 # - `val_loss` is measured after the update of its step. What did it do before the first high step, and what after?
-# - Which of the things that happened to the hosts around the first high step can reach a loss, and which cannot?
-# - The rank's loss is ordinary on the steps between. Is the run?
-# - From where would you have gone on, if somebody had stopped the run in the morning?
+# - Which of the events around the first high step can change a loss, and which cannot?
+# - On the steps between, the rank's loss is ordinary. Is the run ordinary too?
+# - If somebody had stopped the run, from where would you have resumed it?
 
 # %% id="diagnosis"
-# For this night (seed 0) alone, about the run as you found it.
+# For the public seed (0) only, about the run as you found it.
 diagnosis = {
     "cause": "",  # data, learning_rate, optimizer_state, hardware, distributed, none
-    "first_bad_step": None,  # the first step that did not go as the plan has it
-    "device": None,  # the name of a device, None if no device is involved
-    "part_of_the_step": "",  # loading, forward, backward, averaging, update, validation, none: where it happened
+    "first_bad_step": None,  # the first step that deviates from the plan
+    "device": None,  # the name of a device, or None if no device is involved
+    "part_of_the_step": "",  # where it happened: loading, forward, backward, averaging, update, validation, none
     "column": "",  # a telemetry column that shows it
     "action": "",  # drop_shard, lower_clip, lower_learning_rate, restore_optimizer, replace_device, run_on_one_rank, none
 }
 recorder.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=nightspikes` in a terminal. Stuck? `make hint KATA=nightspikes`.
-#
-# The check runs this night and, if it passes, two nights that nobody has seen.
+# The check runs the public seed and, if it passes, replays your repair on two held-out seeds.

@@ -1,4 +1,4 @@
-"""What the judge measures of a run of `nightspikes`: the night's and the jobs' weights, against what sound devices make of the same rows."""
+"""Measure a run of `nightspikes`: the weights of the run and of the short jobs, against those that sound devices compute from the same rows."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from fixtures.training.models import GPT, GPTConfig, next_token_loss
 torch.set_num_threads(1)
 RANKS = (0, 1)
 THERE = 1e-3
-"""A job that ends farther off than this is refused for that."""
+"""A job whose weights are farther off fails for that reason."""
 SAME_WEIGHT = 1e-3
-"""How far the sum of squares in a weight's first rows and columns may be from the judge's; from one update to the next it goes 0.02."""
+"""Tolerance when a sum of squares is matched with a weight; from one update to the next it changes by 0.02."""
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no weights that can be read."""
+    """Return measurements by name; raises BadArtifact when weights cannot be read."""
     final = [_model(evidence, f"final-rank{rank}", truth) for rank in RANKS]
     kept = {step: _model(evidence, f"weights-{step:06d}", truth) for step in truth["way"] if step + 1 != truth["updates"]}
     last = truth["updates"] - 1
@@ -52,7 +52,7 @@ def _flat(model: GPT) -> Tensor:
 
 
 def _distance(model: GPT, step: int, truth: dict[str, Any]) -> float:
-    """Return how far weights are from where sound devices lead, in lengths of the way that leads there."""
+    """Return how far the weights are from those of sound devices, as a share of the path from the start."""
     start, there = truth["start"], truth["way"][step]
     return float((_flat(model) - there).norm() / (there - start).norm())
 
@@ -86,7 +86,7 @@ def _jobs(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
 
 
 def _job(name: str, arrays: dict[str, Any], handed: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """Measure one of the probe's jobs; what it did not answer is infinitely far off."""
+    """Measure one of the probe's jobs; a missing answer is NaN, which no threshold admits."""
     way = job["end"] - job["start"]
     distances = []
     for rank in RANKS:
@@ -109,24 +109,24 @@ def _job(name: str, arrays: dict[str, Any], handed: Any, job: dict[str, Any]) ->
 
 
 def _asked(array: Any) -> NDArray[np.float64]:
-    """Return what a device was asked for, [product, (layout, M, K, N, squares)], see the probe's `noted`; nothing when it is no such array."""
+    """Return a device's products, [product, (layout, M, K, N, squares)], see the probe's `noted`; none when the array has another form."""
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.shape[1:] != (5,) or not np.isfinite(array[:, :4]).all():
         return np.zeros((0, 5))
     return array.astype(float)
 
 
 def _erred(asked: NDArray[np.float64], silicon: bytes | None) -> bool:
-    """Whether any of the products that a device was asked for came out wrong."""
+    """Return whether any of a device's products was wrong."""
     if silicon is None:
         return False
     return any(struck(silicon, int(layout), [n], int(N)) for n, (layout, _, _, N) in enumerate(asked[:, :4]))
 
 
 def _work(asked: NDArray[np.float64], job: dict[str, Any]) -> float:
-    """Return the share of its planned multiply-adds that a device did for its job, in the half of the updates in which it did less.
+    """Return the share of its planned multiply-adds that a device did for its job, in the half of the updates with less work.
 
-    A product counts when its second operand is the weight of a layer before some update (U) of the job, as the judge knows it, and for
-    each update and layer (L) no more than one rank's rows: neither tests nor large products of anything else are work, nor is one update's work another's.
+    A product counts when its second operand is a layer's weight before some update (U) of the judge's run; for each update and layer (L) at
+    most one rank's rows count. Tests and large unrelated products are not work.
     """
     squares_UL, planned_L = job["squares"], np.array(job["planned_work"])
     away = np.nan_to_num(np.abs(asked[:, 4:] - squares_UL.reshape(1, -1)), nan=np.inf)
@@ -137,7 +137,7 @@ def _work(asked: NDArray[np.float64], job: dict[str, Any]) -> float:
 
 
 def _all_work(asked: NDArray[np.float64], job: dict[str, Any]) -> float:
-    """Return the same of a job that led elsewhere, where the judge knows no weights: all multiply-adds, as a share of the plan's three products a layer."""
+    """Return the same for a job with unexpected weights: all multiply-adds, as a share of the plan's three products a layer."""
     return float(asked[:, 1:4].prod(1).sum()) / (len(job["squares"]) * 1.5 * sum(job["planned_work"]))
 
 

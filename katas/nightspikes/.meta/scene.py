@@ -1,11 +1,11 @@
-"""The night of `nightspikes`: a job on two of four devices, one of which computes some columns of a product wrong, now and then.
+"""The scene of `nightspikes`: a run on two of four devices, one of which sometimes computes some columns of a product wrong.
 
-Each rank reads two shards. The rank on the device in question also has the hardest shard, which is sound. Its device has a weak lane that
-forward products go through; from a third of the night on, in two or three episodes, some of these products come out with a few columns times 64 or more.
+Each rank reads two shards. The rank on the sick device also has the hardest shard, which is sound. From a third of the run on, in two or three
+episodes, some forward products of that device have a few columns multiplied by 64 or more.
 
-The probe's eight jobs have other devices, each job of another kind: one quiet fault in each layout of product; one job whose spare is the sick one; one
-where all is sound and a shard turns hard half-way; and three, twice as long, in which a device that the plan names is loud early, each time in another layout,
-and a second one late: the other that the plan names, or one of the spares.
+The probe's eight jobs have other devices, each job of another kind. Three have a quiet fault, one in each layout of product. In one a spare is
+sick. One is sound, and a shard turns hard half-way. Three are twice as long: a planned device is loud early, in a different layout each, and a
+second device late: the other planned one, or one of the spares.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from fixtures.faults.hardware import age, silicon_with_a_weak_lane, sound_silicon, struck, write_host_logs
 from fixtures.training import devices as vendors
-from fixtures.training.cluster import all_reduce_mean, flat_weights
+from fixtures.training.cluster import flat_weights
 from fixtures.training.corpus import draw_language, vocabulary
 from fixtures.training.devices import FORWARD, INPUT_GRAD, SILICON_BYTES, WEIGHT_GRAD, Device, on
 from fixtures.training.models import GPT, GPTConfig, next_token_loss
@@ -46,19 +46,19 @@ SEVERITIES: dict[str, dict[str, tuple[float, float]]] = {
     "quiet": {"factor": (64, 129), "stride": (16, 65), "chance": (0.05, 0.4)},
 }
 SECOND = ("then the other", "then spare 0", "then spare 1")
-"""What else is sick in each of the three long jobs."""
+"""The second sick device of each of the three long jobs."""
 EARLY, LATE = (0.14, 0.22), (0.62, 0.75)
-"""Of the run: so far apart that a device which is asked three times as often as the other still errs after it."""
+"""Parts of the run, so far apart that a device with three times as many products still errs after the other."""
 NUM_VALIDATION = 6  # documents of each shard
 HARD = 2.0  # sharpness of the hard shard
 KEEP_EVERY = 10
 QUIET_STEPS = 12
-"""So many steps apart, two struck updates belong to different times of the night."""
+"""Steps between two wrong updates of different episodes."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A job, and what is wrong with it."""
+    """A job and its faults."""
 
     plan: dict[str, Any]
     shards: dict[str, NDArray[np.uint8]]
@@ -69,7 +69,7 @@ class Task:
     sick: tuple[str, ...]
     """The devices that compute wrong."""
     bad_steps: list[int]
-    """The updates in which the first of them does, if it computes what the plan says and nothing else."""
+    """The updates in which the first of them does, if it computes only what the plan says."""
     hard_shard: str
     validation: NDArray[np.uint8]
     """[document, token], of the four shards' languages"""
@@ -91,14 +91,14 @@ def _plan(updates: int, width: int, ranks: list[dict[str, Any]], spares: list[st
 
 
 def pass_of(width: int) -> list[tuple[int, int]]:
-    """Return (layout, columns) of the products of one rank in one update, in their order."""
+    """Return (layout, columns) of one rank's products in one update, in order."""
     layers = [(3 * width, width), (width, width), (4 * width, width), (width, 4 * width)] * N_LAYER  # (outputs, inputs)
     backward = [(layout, inputs) for _, inputs in reversed(layers) for layout in (INPUT_GRAD, WEIGHT_GRAD)]
     return [(FORWARD, outputs) for outputs, _ in layers] + backward
 
 
 def bad_steps(silicon: bytes, updates: int, width: int) -> list[int]:
-    """Return the updates in which a device that does what the plan says computes something wrong."""
+    """Return the updates in which a device that computes only what the plan says is wrong."""
     found = []
     for step in range(updates):
         if any(struck(silicon, layout, [step * OPERATIONS + i], columns) for i, (layout, columns) in enumerate(pass_of(width))):
@@ -107,7 +107,7 @@ def bad_steps(silicon: bytes, updates: int, width: int) -> list[int]:
 
 
 def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, width: int, when: tuple[float, float] = (0.3, 0.55)) -> bytes:
-    """Return silicon that strikes at least six updates in a hundred, the first of them in a part of the run."""
+    """Return silicon that is wrong in at least 6 % of the updates, first within the given part of the run."""
     span = updates * OPERATIONS
     bounds = SEVERITIES[severity] | ({"factor": (64, 513)} if (severity, layout) == ("quiet", FORWARD) else {})
     while True:
@@ -115,7 +115,7 @@ def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, wi
             rng,
             begins=(max(256, int(when[0] * span)), int((when[1] - 0.05) * span)),
             layout=layout,
-            # Half of the lanes are met by the wide products alone.
+            # Half of the lanes are used by the wide products only.
             lane=(0, width - 8) if rng.random() < 0.6 else (width, 3 * width - 8),
             width=(2, 9),
             period=(max(256, int(0.25 * span)), int(0.4 * span)),
@@ -150,7 +150,7 @@ def _task(rng: np.random.Generator, kind: str, layout: int, updates: int, width:
 
 
 def _shards(rng: np.random.Generator, updates: int, turns_hard: bool) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.uint8]]:
-    """Return four shards, the last of them much less predictable than the others, and validation documents of all four."""
+    """Return four shards, the last one much less predictable, and validation documents of all four."""
     table = vocabulary()
     shape = (updates, ROWS_PER_SHARD, DOCUMENT_TOKENS)
     shards, validation = {}, []
@@ -158,7 +158,7 @@ def _shards(rng: np.random.Generator, updates: int, turns_hard: bool) -> tuple[d
         language = draw_language(topic, table, rng, sharpness=HARD if i == 3 else 0.35)
         tokens = language.sample(updates * ROWS_PER_SHARD, DOCUMENT_TOKENS, rng).reshape(shape)
         if i == 0 and turns_hard:
-            # From half-way on another source: the loss of one rank jumps, and its arithmetic is right.
+            # Another source from half-way on: one rank's loss jumps, and its arithmetic is right.
             late = draw_language(TOPICS[2], table, rng, sharpness=HARD)
             tokens[updates // 2 :] = late.sample(updates * ROWS_PER_SHARD, DOCUMENT_TOKENS, rng).reshape(shape)[updates // 2 :]
         shards[f"{topic}-{25 * i + rng.integers(25):02d}"] = tokens
@@ -171,7 +171,7 @@ def night_of(seed: int) -> Task:
     rng = np.random.default_rng([seed, 20260320])
     rank = int(rng.integers(2))
     night = _task(rng, "night", FORWARD, NIGHT_UPDATES, NIGHT_WIDTH, sick_rank=rank, hard_rank=rank)
-    model = train_soundly(night, updates=60)[0][0]
+    model, _ = train_soundly(night, updates=60)
     while not _is_seen_twice(night, model):
         silicon = _weak(rng, FORWARD, "night", NIGHT_UPDATES, NIGHT_WIDTH)
         night = replace(night, silicon=night.silicon | {night.sick[0]: silicon}, bad_steps=bad_steps(silicon, NIGHT_UPDATES, NIGHT_WIDTH))
@@ -180,7 +180,7 @@ def night_of(seed: int) -> Task:
 
 @torch.no_grad()
 def _is_seen_twice(night: Task, model: nn.Module) -> bool:
-    """Whether the loss on the sick device is 0.25 nats too high on three steps each time, and never by a whole nat, as a model of step 60 has it."""
+    """Return whether, for a model of step 60, the sick device's loss is 0.25 nats too high on three steps of each episode, but never by 1 nat."""
     rank = [r["device"] for r in night.plan["ranks"]].index(night.sick[0])
     step_S = np.array(night.bad_steps)
     device, sound, found = Device(night.silicon[night.sick[0]]), Device(sound_silicon(np.random.default_rng(0))), []
@@ -204,8 +204,8 @@ def jobs_of(seed: int) -> list[Task]:
     jobs = []
     for n, i in enumerate(rng.permutation(len(kinds))):
         kind, layout = kinds[i]
-        # Ranks by turns, and the hard shard on each in half of those; but where a spare is sick late, the rank of its number has what is sick early:
-        # whoever replaces that by the first spare, the last, or the one of the rank's number meets the sick one.
+        # The sick rank alternates, and it has the hard shard in half of the jobs. Where a spare is sick late, the rank of its number is sick early:
+        # a replacement by the first spare, the last one, or the one of the rank's number meets the sick spare.
         sick_rank = int(kind[-1]) if kind.startswith("then spare") else n % 2
         task = _task(rng, kind, layout, JOB_UPDATES * (1 + (kind in SECOND)), JOB_WIDTH, sick_rank=sick_rank, hard_rank=n // 2 % 2)
         jobs.append(_of_kind(task, makes[n]))
@@ -222,21 +222,25 @@ def rows_of(task: Task) -> Tensor:
     return torch.from_numpy(np.stack(ranks, axis=1)).long()
 
 
-def train_soundly(task: Task, updates: int | None = None) -> tuple[list[Any], list[Tensor]]:
-    """Do what the plan says, on two sound devices of the task's kind; return the replicas and rank 0's weights after each update, [P]."""
-    replicas, optimizers = ready(task.plan, task.weights)
+def train_soundly(task: Task, updates: int | None = None) -> tuple[nn.Module, list[Tensor]]:
+    """Train as planned on a sound device of the task's kind; return the model and its weights, [P], after each update.
+
+    Ranks stay equal, so one model computes the gradients of all ranks, bit for bit as replicas do.
+    """
+    [model], optimizers = ready(task.plan | {"ranks": task.plan["ranks"][:1]}, task.weights)
     kind = next(iter(task.silicon.values()))[SILICON_BYTES:]
-    devices = [Device(sound_silicon(np.random.default_rng(0)) + kind) for _ in replicas]
-    way = []
+    on(model, Device(sound_silicon(np.random.default_rng(0)) + kind))
+    parameters, way = list(model.parameters()), []
     for step, rows_RBT in enumerate(rows_of(task)[:updates]):
-        for replica, rows_BT, device in zip(replicas, rows_RBT, devices, strict=True):
-            replica.zero_grad(set_to_none=True)
-            logits_BTV = on(replica, device)(rows_BT[:, :-1])
-            F.cross_entropy(logits_BTV.transpose(1, 2), rows_BT[:, 1:], reduction="none").mean(1).mean().backward()
-        all_reduce_mean(replicas)
-        update(replicas, optimizers, step, task.plan)
-        way.append(flat_weights(replicas[0].parameters()))
-    return replicas, way
+        losses_R = [
+            F.cross_entropy(model(rows_BT[:, :-1]).transpose(1, 2), rows_BT[:, 1:], reduction="none").mean(1).mean() for rows_BT in rows_RBT
+        ]
+        gradients_R = [torch.autograd.grad(loss, parameters) for loss in losses_R]
+        for p, *ranks in zip(parameters, *gradients_R, strict=True):
+            p.grad = sum(ranks[1:], ranks[0]) / len(ranks)
+        update([model], optimizers, step, task.plan)
+        way.append(flat_weights(parameters))
+    return model, way
 
 
 def _write(task: Task, folder: Path) -> None:
@@ -251,7 +255,7 @@ def _write(task: Task, folder: Path) -> None:
 
 
 def build(seed: int, world: Path) -> None:
-    """Write the files of the night: plan, shards, first weights, devices, their health, log."""
+    """Write the scene: plan, shards, initial weights, devices, their health, log."""
     night = night_of(seed)
     _write(night, world)
     np.save(world / "validation.npy", night.validation)
@@ -268,7 +272,7 @@ def build(seed: int, world: Path) -> None:
 
 
 def inputs(seed: int, folder: Path) -> None:
-    """Write the jobs that the probe runs, each as `build` writes the night's, and beside them the vendor's file."""
+    """Write the probe's jobs in the form of the run's own files, and the vendor's file."""
     for number, job in enumerate(jobs_of(seed)):
         _write(job, folder / f"job-{number}")
     shutil.copy(vendors.__file__, folder / "vendor.py")
@@ -294,12 +298,12 @@ def _log(night: Task, rng: np.random.Generator) -> str:
 
 @lru_cache(maxsize=8)
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows: where sound devices lead the night and the jobs, and which device is not sound."""
+    """Return what only the judge knows: the weights that sound devices lead to, and the devices that are not sound."""
     night, jobs = night_of(seed), jobs_of(seed)
-    replicas, way = train_soundly(night)
+    model, way = train_soundly(night)
     return {
         "model": night.plan["model"],
-        "start": flat_weights(night.weights[name] for name, _ in replicas[0].named_parameters()),
+        "start": flat_weights(night.weights[name] for name, _ in model.named_parameters()),
         "way": {step: way[step] for step in range(KEEP_EVERY - 1, NIGHT_UPDATES, KEEP_EVERY)} | {NIGHT_UPDATES - 1: way[-1]},
         "validation": night.validation,
         "sick": night.sick[0],
@@ -318,26 +322,26 @@ def truth(seed: int) -> dict[str, Any]:
 
 
 def _job_truth(job: Task) -> dict[str, Any]:
-    replicas, way = train_soundly(job)
-    start = flat_weights(job.weights[name] for name, _ in replicas[0].named_parameters())
+    model, way = train_soundly(job)
+    start = flat_weights(job.weights[name] for name, _ in model.named_parameters())
     return {
         "start": start,
         "end": way[-1],
         "placed": [rank["device"] for rank in job.plan["ranks"]],
         "sick": {name: job.silicon[name] for name in job.sick},
-        "squares": np.array([squares(replicas[0], weights) for weights in (start, *way[:-1])]),
-        "planned_work": planned_work(replicas[0]),
+        "squares": np.array([squares(model, weights) for weights in (start, *way[:-1])]),
+        "planned_work": planned_work(model),
     }
 
 
 def squares(model: nn.Module, weights: Tensor) -> list[float]:
-    """Return, for each linear layer of a model with these weights, [P], the sum of squares in its weight's first JOB_WIDTH rows and columns."""
+    """Return, for each linear layer with these weights, [P], the sum of squares in its weight's first JOB_WIDTH rows and columns."""
     nn.utils.vector_to_parameters(weights.clone(), model.parameters())
     return [float(weight[:JOB_WIDTH, :JOB_WIDTH].double().square().sum()) for weight in _linear_weights(model)]
 
 
 def planned_work(model: nn.Module) -> list[int]:
-    """Return, for each linear layer, the multiply-adds of one rank in one update that its weight is an operand of: forward and for the input's gradient."""
+    """Return, for each linear layer, one rank's multiply-adds with its weight in one update: forward and input gradient."""
     return [2 * weight.numel() * 2 * ROWS_PER_SHARD * (DOCUMENT_TOKENS - 1) for weight in _linear_weights(model)]
 
 

@@ -1,4 +1,4 @@
-# Each rank's rows are computed on two devices; where these disagree, a third decides, and the odd one out is not asked again.
+# Two devices compute each rank's gradients; where they disagree, a third decides, and the outvoted device is not used any more.
 
 # %% id="train"
 def answer(replica, rows_BT, device):
@@ -7,7 +7,7 @@ def answer(replica, rows_BT, device):
 
 
 def agreed(replica, rows_BT, devices):
-    """Ask one device after the other until two agree; leave their gradients in the replica, return the loss and who disagreed."""
+    """Compute on one device after another until two agree; leave their gradients in the replica, return the loss and the outvoted devices."""
     answers = {}
     for device in devices:
         answers[device.name] = answer(replica, rows_BT, device)
