@@ -69,7 +69,7 @@ class Denied(Exception):
     """The call is not granted, and the user did not approve it."""
 
 
-def granted(grants, verb, resource, now_s):
+def granted(grants: list[Grant], verb, resource, now_s):
     """Return whether one of the grants covers a call made now."""
     return any(covers(grant, verb, resource, now_s) for grant in grants)
 

@@ -35,7 +35,7 @@ GROUPS = ("matrices", "embeddings_and_norms")
 
 
 @dataclass(frozen=True)
-class Night:
+class Scene:
     table: Vocabulary
     plan: dict[str, Any]
     restart: int
@@ -57,7 +57,7 @@ class Night:
 
 
 @lru_cache(maxsize=32)
-def draw(seed: int) -> Night:
+def draw(seed: int) -> Scene:
     rng = np.random.default_rng([seed, 20260407])
     table = vocabulary()
     languages = {topic: draw_language(topic, table, rng) for topic in TOPICS}
@@ -72,7 +72,7 @@ def draw(seed: int) -> Night:
     torch.manual_seed(int(rng.integers(2**31)))
     weights = {name: tensor.clone() for name, tensor in GPT(GPTConfig(**MODEL)).state_dict().items()}
     shape = (UPDATES, ROWS, DOCUMENT_TOKENS)
-    return Night(table, plan, restart, tuple(ends), rows.reshape(shape), last_week.reshape(shape), weights, validation, probes, floor_nats)
+    return Scene(table, plan, restart, tuple(ends), rows.reshape(shape), last_week.reshape(shape), weights, validation, probes, floor_nats)
 
 
 def _plan(rng: np.random.Generator) -> dict[str, Any]:
@@ -110,15 +110,15 @@ def group_of(name: str, parameter: Tensor) -> str:
     return "matrices" if name.startswith("blocks") and parameter.ndim == 2 else "embeddings_and_norms"
 
 
-def train_through(night: Night, rows: NDArray[np.uint8]) -> tuple[GPT, list[dict[str, float]], list[Tensor]]:
+def train_through(scene: Scene, rows: NDArray[np.uint8]) -> tuple[GPT, list[dict[str, float]], list[Tensor]]:
     """Train on `rows` by the plan, without a restart; return the model and, for each step, telemetry and weights [P]."""
-    plan, model = night.plan, GPT(GPTConfig(**MODEL))
-    model.load_state_dict(night.weights)
+    plan, model = scene.plan, GPT(GPTConfig(**MODEL))
+    model.load_state_dict(scene.weights)
     groups = {g: [p for name, p in model.named_parameters() if group_of(name, p) == g] for g in GROUPS}
     optimizer = torch.optim.AdamW(
         [{"params": groups[g], "weight_decay": plan["weight_decay"][g]} for g in GROUPS], betas=tuple(plan["betas"]), fused=True
     )
-    validation = torch.from_numpy(night.validation).long()
+    validation = torch.from_numpy(scene.validation).long()
     telemetry, way = [], []
     for step in range(UPDATES):
         for name, group in zip(GROUPS, optimizer.param_groups, strict=True):
@@ -137,41 +137,41 @@ def train_through(night: Night, rows: NDArray[np.uint8]) -> tuple[GPT, list[dict
 
 def build(seed: int, world: Path) -> None:
     """Write the scene: plan, shards, first weights, launches, log, and the telemetry of last week's run."""
-    night = draw(seed)
-    (world / "plan.json").write_text(json.dumps(night.plan, indent=1) + "\n")
-    night.table.save(world / "vocabulary.json")
+    scene = draw(seed)
+    (world / "plan.json").write_text(json.dumps(scene.plan, indent=1) + "\n")
+    scene.table.save(world / "vocabulary.json")
     (world / "shards").mkdir(parents=True)
-    starts = (0, *night.shard_ends[:-1])
-    for shard, (start, end) in enumerate(zip(starts, night.shard_ends, strict=True)):
-        np.save(world / "shards" / f"shard-{shard:02d}.npy", night.rows[start:end].reshape(-1, DOCUMENT_TOKENS))
-    np.save(world / "validation.npy", night.validation)
-    save_file(night.weights, world / "init.safetensors")
-    launches = [{"node": "node-b", "from_step": 0}, {"node": "node-f", "from_step": night.restart}]
+    starts = (0, *scene.shard_ends[:-1])
+    for shard, (start, end) in enumerate(zip(starts, scene.shard_ends, strict=True)):
+        np.save(world / "shards" / f"shard-{shard:02d}.npy", scene.rows[start:end].reshape(-1, DOCUMENT_TOKENS))
+    np.save(world / "validation.npy", scene.validation)
+    save_file(scene.weights, world / "init.safetensors")
+    launches = [{"node": "node-b", "from_step": 0}, {"node": "node-f", "from_step": scene.restart}]
     (world / "launches.json").write_text(json.dumps(launches, indent=1) + "\n")
-    (world / "run.log").write_text(_log(night, np.random.default_rng([seed, 2])))
+    (world / "run.log").write_text(_log(scene, np.random.default_rng([seed, 2])))
     (world / "earlier").mkdir()
-    _, telemetry, _ = train_through(night, night.last_week)
-    planned = [night.plan["peak_learning_rate"]["matrices"] * factor(step, night.plan) for step in range(UPDATES)]
+    _, telemetry, _ = train_through(scene, scene.last_week)
+    planned = [scene.plan["peak_learning_rate"]["matrices"] * factor(step, scene.plan) for step in range(UPDATES)]
     lines = [{k: round(v, 6) for k, v in row.items()} | {"planned_learning_rate": p} for row, p in zip(telemetry, planned, strict=True)]
     (world / "earlier" / f"{LAST_WEEK}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def _log(night: Night, rng: np.random.Generator) -> str:
-    new_shard = night.shard_ends.index(night.restart) + 1
+def _log(scene: Scene, rng: np.random.Generator) -> str:
+    new_shard = scene.shard_ends.index(scene.restart) + 1
     slow = int(rng.integers(30, 90))
     entries = [
-        (0, f"launch 1 of babygpt-61 on node-b, 2400 documents in {len(night.shard_ends)} shards, one pass"),
-        *((end, f"loader: shard-{i + 1:02d} opened") for i, end in enumerate(night.shard_ends[:-1]) if end != night.restart),
+        (0, f"launch 1 of babygpt-61 on node-b, 2400 documents in {len(scene.shard_ends)} shards, one pass"),
+        *((end, f"loader: shard-{i + 1:02d} opened") for i, end in enumerate(scene.shard_ends[:-1]) if end != scene.restart),
         (slow, f"node-b: {rng.integers(4, 9)}% fewer tokens/s for {rng.integers(12, 30)} steps, recovered"),
-        (night.restart, "node-b: correctable memory errors over the limit, drained; checkpoint written"),
-        (night.restart, "auto-restart: launch 2 on node-f (burn-in passed), weights compared with the checkpoint: equal"),
-        (night.restart, f"loader: shard-{new_shard:02d} opened"),
-        (night.restart + int(rng.integers(22, 29)), "ALERT val_loss above last week's run"),
+        (scene.restart, "node-b: correctable memory errors over the limit, drained; checkpoint written"),
+        (scene.restart, "auto-restart: launch 2 on node-f (burn-in passed), weights compared with the checkpoint: equal"),
+        (scene.restart, f"loader: shard-{new_shard:02d} opened"),
+        (scene.restart + int(rng.integers(22, 29)), "ALERT val_loss above last week's run"),
         (UPDATES - 1, "done"),
     ]
     entries.sort(key=lambda entry: entry[0])
     # The restart is at 03:00.
-    stamps = [3 * 3600 + 14 * (step - night.restart) for step, _ in entries]
+    stamps = [3 * 3600 + 14 * (step - scene.restart) for step, _ in entries]
     return "".join(
         f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d} step {step:3d}  {text}\n" for s, (step, text) in zip(stamps, entries, strict=True)
     )
@@ -180,27 +180,27 @@ def _log(night: Night, rng: np.random.Generator) -> str:
 @lru_cache(maxsize=32)
 def truth(seed: int) -> dict[str, Any]:
     """Return what only the judge knows: the weights of the uninterrupted run after each step."""
-    night = draw(seed)
-    model, _, way = train_through(night, night.rows)
-    probes = torch.from_numpy(night.probes).long()
+    scene = draw(seed)
+    model, _, way = train_through(scene, scene.rows)
+    probes = torch.from_numpy(scene.probes).long()
     names = [(name, group_of(name, p)) for name, p in model.named_parameters()]
-    peaks = night.plan["peak_learning_rate"]
+    peaks = scene.plan["peak_learning_rate"]
     return {
         "model": MODEL,
         "updates": UPDATES,
-        "restart": night.restart,
+        "restart": scene.restart,
         "parameters": [name for name, _ in names],
-        "learning_rates": [[peaks[group] * factor(step, night.plan) for _, group in names] for step in range(UPDATES)],
-        "start": flat_weights(night.weights[name] for name, _ in names),
+        "learning_rates": [[peaks[group] * factor(step, scene.plan) for _, group in names] for step in range(UPDATES)],
+        "start": flat_weights(scene.weights[name] for name, _ in names),
         "way": torch.stack(way),
-        "rows": [row_digest(tokens[:-1]) for tokens in night.rows.reshape(-1, DOCUMENT_TOKENS)],
-        "validation": night.validation,
+        "rows": [row_digest(tokens[:-1]) for tokens in scene.rows.reshape(-1, DOCUMENT_TOKENS)],
+        "validation": scene.validation,
         "probes": probes,
-        "floor_nats": night.floor_nats,
-        "uninterrupted_excess_nats": float(document_nll_nats(model, probes).mean()) - night.floor_nats,
+        "floor_nats": scene.floor_nats,
+        "uninterrupted_excess_nats": float(document_nll_nats(model, probes).mean()) - scene.floor_nats,
         "diagnosis": {
             "cause": ["learning_rate"],
-            "first_bad_step": [night.restart + 1],
+            "first_bad_step": [scene.restart + 1],
             "shard": [None],
             "column": ["learning_rate", "learning_rate_per_parameter", "update_ratio", "rows_read"],
             "lost_at_the_restart": ["place_in_the_schedule"],

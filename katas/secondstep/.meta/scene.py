@@ -48,7 +48,7 @@ PLAN = {
 
 
 @dataclass(frozen=True)
-class Night:
+class Scene:
     table: Vocabulary
     tokens: NDArray[np.uint8]
     """[document, token], in reading order"""
@@ -70,7 +70,7 @@ class Night:
 
 
 @lru_cache(maxsize=32)
-def draw(seed: int) -> Night:
+def draw(seed: int) -> Scene:
     rng = np.random.default_rng([seed, 20260517])
     table = vocabulary()
     languages = {topic: draw_language(topic, table, rng) for topic in TOPICS}
@@ -86,7 +86,7 @@ def draw(seed: int) -> Night:
     floor_nats = float(np.mean([languages[topic].nll_nats(documents).mean() for topic, documents in zip(TOPICS, each, strict=True)]))
     lengths = tuple(int(n) * ROWS for n in np.diff(edges))
     grad_clip = float(rng.choice([0.05, 0.06, 0.08, 0.1]))
-    return Night(table, tokens, lengths, move, earlier, grad_clip, int(rng.integers(2**31)), validation, probes, floor_nats)
+    return Scene(table, tokens, lengths, move, earlier, grad_clip, int(rng.integers(2**31)), validation, probes, floor_nats)
 
 
 def _documents(languages: dict[str, Language], each: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -102,24 +102,24 @@ def learning_rate(step: int) -> float:
 class Run:
     """The planned run, on one site from the first step to the last."""
 
-    def __init__(self, night: Night) -> None:
-        self.night = night
-        torch.manual_seed(night.weights_seed)
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        torch.manual_seed(scene.weights_seed)
         self.model = GPT(GPTConfig(**MODEL))
         decayed = [p for p in self.model.parameters() if p.ndim >= 2]
         others = [p for p in self.model.parameters() if p.ndim < 2]
         groups = [{"params": decayed, "weight_decay": PLAN["weight_decay"]}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, betas=tuple(PLAN["betas"]), fused=True)
-        self.validation = torch.from_numpy(night.validation).long()
+        self.validation = torch.from_numpy(scene.validation).long()
         self.telemetry: list[dict[str, float]] = []
 
     def step(self) -> None:
         step = len(self.telemetry)
-        rows = torch.from_numpy(self.night.tokens[step * ROWS : (step + 1) * ROWS]).long()
+        rows = torch.from_numpy(self.scene.tokens[step * ROWS : (step + 1) * ROWS]).long()
         self.optimizer.zero_grad()
         loss = next_token_loss(self.model, rows)
         loss.backward()
-        grad_norm = clip_grad_norm_(self.model.parameters(), self.night.grad_clip)
+        grad_norm = clip_grad_norm_(self.model.parameters(), self.scene.grad_clip)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step)
         before = flat(self.model.parameters())
@@ -143,19 +143,19 @@ def flat(parameters: Iterable[Tensor]) -> Tensor:
 
 def build(seed: int, world: Path) -> None:
     """Write the scene: plan, corpus, telemetry before the move, log, and two checkpoints."""
-    night = draw(seed)
-    (world / "plan.json").write_text(json.dumps(PLAN | {"grad_clip": night.grad_clip}, indent=1) + "\n")
-    night.table.save(world / "vocabulary.json")
+    scene = draw(seed)
+    (world / "plan.json").write_text(json.dumps(PLAN | {"grad_clip": scene.grad_clip}, indent=1) + "\n")
+    scene.table.save(world / "vocabulary.json")
     (world / "shards").mkdir()
-    for i, documents in enumerate(np.split(night.tokens, np.cumsum(night.shard_lengths)[:-1])):
+    for i, documents in enumerate(np.split(scene.tokens, np.cumsum(scene.shard_lengths)[:-1])):
         np.save(world / "shards" / f"shard-{i:02d}.npy", documents)
-    np.save(world / "validation.npy", night.validation)
-    run = Run(night)
-    for updates in (night.earlier, night.move):
+    np.save(world / "validation.npy", scene.validation)
+    run = Run(scene)
+    for updates in (scene.earlier, scene.move):
         _write_checkpoint(world / "checkpoints" / f"step-{updates:06d}", run.to(updates))
     rows = [{name: round(value, 9) for name, value in row.items()} for row in run.telemetry]
     (world / "before-the-move.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (world / "run.log").write_text(_log(night, run.telemetry, np.random.default_rng([seed, 2])))
+    (world / "run.log").write_text(_log(scene, run.telemetry, np.random.default_rng([seed, 2])))
 
 
 def _write_checkpoint(folder: Path, run: Run) -> None:
@@ -178,18 +178,18 @@ def _write_checkpoint(folder: Path, run: Run) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def _log(night: Night, telemetry: list[dict[str, float]], rng: np.random.Generator) -> str:
+def _log(scene: Scene, telemetry: list[dict[str, float]], rng: np.random.Generator) -> str:
     highest = max(telemetry[-20:-1], key=lambda row: row["grad_norm"])
-    shards = len(night.shard_lengths)
+    shards = len(scene.shard_lengths)
     entries = [
-        (0, f"launch babygpt-61 at site east, {len(night.tokens)} documents in {shards} shards, one epoch"),
+        (0, f"launch babygpt-61 at site east, {len(scene.tokens)} documents in {shards} shards, one epoch"),
         (int(rng.integers(40, 80)), f"node e-07: {rng.integers(4, 9)}% fewer tokens/s for {rng.integers(10, 30)} steps, recovered"),
-        (night.earlier, f"checkpoint step-{night.earlier:06d} written"),
+        (scene.earlier, f"checkpoint step-{scene.earlier:06d} written"),
         (int(highest["step"]), f"grad_norm {highest['grad_norm']:.2f}, the highest of the last 20 steps"),
-        (night.move, f"checkpoint step-{night.move:06d} written; site east goes down for maintenance (planned, change 5120)"),
-        (night.move, "packet sent to site west, node w-02, and checked: weights equal, norm of the other tensors equal to 3 digits"),
-        (night.move, "resumed on node w-02; shard-04 opened"),
-        (night.move + 1, "ALERT train_loss above 2x its running median"),
+        (scene.move, f"checkpoint step-{scene.move:06d} written; site east goes down for maintenance (planned, change 5120)"),
+        (scene.move, "packet sent to site west, node w-02, and checked: weights equal, norm of the other tensors equal to 3 digits"),
+        (scene.move, "resumed on node w-02; shard-04 opened"),
+        (scene.move + 1, "ALERT train_loss above 2x its running median"),
     ]
     start_s = 60 * 60 + int(rng.integers(60))
     # The move takes nineteen minutes.
@@ -202,31 +202,31 @@ def _log(night: Night, telemetry: list[dict[str, float]], rng: np.random.Generat
 @lru_cache(maxsize=32)
 def truth(seed: int) -> dict[str, Any]:
     """Return what only the judge knows: the weights of the unmoved run after each step."""
-    night = draw(seed)
-    run = Run(night).to(night.move)
+    scene = draw(seed)
+    run = Run(scene).to(scene.move)
     way = [flat(run.model.parameters())]
     while len(run.telemetry) < UPDATES:
         run.step()
         way.append(flat(run.model.parameters()))
-    probes = torch.from_numpy(night.probes).long()
-    last = range(night.move, UPDATES)
+    probes = torch.from_numpy(scene.probes).long()
+    last = range(scene.move, UPDATES)
     return {
         "model": MODEL,
-        "move": night.move,
+        "move": scene.move,
         "updates": UPDATES,
         "repeated_at_most": REPEATED_AT_MOST,
         "kept": [step for step in last if (step + 1) % KEEP_EVERY == 0],
         "way": way,
         "val_loss": [row["val_loss"] for row in run.telemetry],
-        "rows": [row_digest(tokens[:-1]) for tokens in night.tokens[night.move * ROWS :]],
-        "validation": night.validation,
+        "rows": [row_digest(tokens[:-1]) for tokens in scene.tokens[scene.move * ROWS :]],
+        "validation": scene.validation,
         "probes": probes,
-        "floor_nats": night.floor_nats,
-        "unmoved_excess_nats": float(document_nll_nats(run.model, probes).mean()) - night.floor_nats,
+        "floor_nats": scene.floor_nats,
+        "unmoved_excess_nats": float(document_nll_nats(run.model, probes).mean()) - scene.floor_nats,
         "learning_rate_sum": sum(learning_rate(step) for step in last),
         "diagnosis": {
             "cause": ["optimizer_state", "numerics"],
-            "first_bad_step": [night.move],
+            "first_bad_step": [scene.move],
             "did_not_arrive": ["exp_avg_sq"],
             "column": ["update_ratio", "val_loss"],
             "action": ["repair_the_transfer"],
