@@ -67,7 +67,7 @@ apply: $(READY) ## (instructor) write a notebook with a known fix in it: KATA=lo
 sync: $(READY) ## (instructor) write the notebooks from their sources: KATA=lossspike, or all
 	@$(LAB) sync $(KATA)
 
-prove: $(READY) ## (instructor) try the broken notebook and every known fix: KATA=lossspike, or all that changed; ALL=1; MINUTES=n
+prove: $(READY) ## (instructor) try the broken notebook and every known fix: KATA=lossspike, or all that changed or are stale; ALL=1; MINUTES=n for as many as fit
 	@$(LAB) prove $(KATA) $(if $(ALL),--all) $(if $(MINUTES),--minutes $(MINUTES))
 
 calibrate: $(READY) ## (instructor) measure the healthy bands: KATA=lossspike; FIX=name for one fix only, against the bands as they are

@@ -217,21 +217,25 @@ def sync(katas: Path, names: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("names", metavar="[KATA]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Also the katas that did not change since they were proven.")
-@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="As many of those, by turns, as fit into this time.")
-@click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one a core.")
+@click.option("--minutes", type=click.FloatRange(0), help="The changed katas, and as many others as fit into this time: stale ones first.")
+@click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one per core.")
 @click.pass_obj
-def prove(katas: Path, names: tuple[str, ...], everything: bool, minutes: float, jobs: int) -> None:
+def prove(katas: Path, names: tuple[str, ...], everything: bool, minutes: float | None, jobs: int) -> None:
     """Try the broken notebook and every known fix: does each kata judge fairly? (for instructors)
 
-    Without names: the katas that changed since they were proven. Runs are kept: interrupted, it goes on where it was."""
+    Without names: the katas that changed, and those whose proofs are stale, because something else that they rest on changed. Runs are
+    cached: after an interruption, the same command continues."""
     from harness import commands
-    from harness.proof.prove import due
+    from harness.proof.receipt import due
 
     chosen = known = _chosen(katas, names)
     if not names and not everything:
-        chosen = due(known, minutes, jobs, str(date.today()))
-    if rest := [kata.slug for kata in known if kata not in chosen]:
-        click.echo(f"as they were proven: {', '.join(rest)}  (make prove ALL=1 tries them too)")
+        plan = due(known, minutes, jobs, str(date.today()))
+        chosen = list(plan.chosen)
+        if plan.stale:
+            click.echo(f"stale, and left out: {', '.join(k.slug for k in plan.stale)}  (make prove proves them)")
+        if plan.proven:
+            click.echo(f"proven, and nothing changed: {', '.join(k.slug for k in plan.proven)}  (make prove ALL=1 proves them too)")
     if chosen:
         with kernels_for(chosen) as kernels:
             sys.exit(commands.prove(chosen, kernels, jobs=jobs))

@@ -107,7 +107,7 @@ def prove(katas: Sequence[Kata], kernels: Kernels, *, jobs: int) -> int:
                 bench.stop.set()
                 future.cancel()
             if isinstance(e, KeyboardInterrupt):
-                raise KeyboardInterrupt("what was run is kept, and the same command goes on from there") from None
+                raise KeyboardInterrupt("finished runs are cached, and the same command continues") from None
             raise
     return code
 

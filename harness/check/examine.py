@@ -97,5 +97,4 @@ def judge_execution(judge: Judge, seed: int, execution: Execution) -> Examined:
     """Judge a finished run; one that did not complete has no verdict."""
     if execution.outcome != "completed":
         return Examined(seed, execution, None)
-    findings = judge.look(seed, execution.evidence)
-    return Examined(seed, execution, judge.judge(seed, execution.evidence, findings))
+    return Examined(seed, execution, judge.judge(seed, execution.evidence))

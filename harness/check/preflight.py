@@ -1,6 +1,6 @@
-"""Can this machine judge a kata at all? Its broken notebook must show its symptom here, and its reference repair must pass.
+"""Can this machine judge a kata? The notebook as shipped must show here what proof.toml declares, and the reference repair must pass.
 
-Bars are calibrated on one machine; another processor, or another build of torch, could move a run across them. Then the
+Thresholds are calibrated on one machine; another processor, or another build of torch, could move a run across them. Then the
 verdict is "cannot be judged here", never "you failed".
 """
 
@@ -20,8 +20,8 @@ from fixtures.recording.journal import runs_folder
 from harness.check.examine import Examined, RunContext, judge_execution, run_seed
 from harness.course.fixes import with_fix
 from harness.course.kata import Kata, Proof, listed, load_proof
+from harness.course.keys import proof_key
 from harness.course.notebook import authored
-from harness.course.scene_files import content_hash, fixtures_of
 from harness.judging.verdict import Judge
 from harness.sandbox.forkserver import Kernels
 from harness.sandbox.kernel import Execution
@@ -30,7 +30,7 @@ PUBLIC_SEED = 0
 
 
 class Preflight:
-    """What holds on this machine for a kata as it is now: known from an earlier check, or found out while this one runs."""
+    """Whether this machine can judge a kata as it is now: known from an earlier attempt, or measured during this one."""
 
     def __init__(self, kata: Kata, kernels: Kernels, executor: Executor) -> None:
         self._kata, self._kernels, self._executor = kata, kernels, executor
@@ -89,19 +89,24 @@ class Preflight:
 
 
 def _failure(proof: Proof, broken: Examined, reference: Examined) -> str:
-    for examined, what in ((broken, "the notebook as shipped"), (reference, "the reference repair")):
-        if examined.verdict is None:
-            return f"{what} does not run to its end here: {examined.execution.outcome}: {examined.execution.message}"
-    assert broken.verdict and reference.verdict
-    if healthy := [name for name in proof.broken.fails if name not in {c.name for c in broken.verdict.failed}]:
+    outcomes = ((broken, "the notebook as shipped", proof.broken.outcome), (reference, "the reference repair", "completed"))
+    for examined, what, expected in outcomes:
+        if (outcome := examined.execution.outcome) != expected:
+            did = "runs to its end" if outcome == "completed" else f"does not run to its end here: {outcome}"
+            return f"{what} {did}" + (f": {examined.execution.message}" if examined.execution.message else f"; expected {expected}")
+    failed = {c.name: c.message for c in broken.verdict.failed} if broken.verdict else {}
+    if healthy := [name for name in proof.broken.fails if name not in failed]:
         return f"the notebook as shipped passes {listed(healthy)} here: its symptom does not show"
-    if refused := reference.verdict.failed:
+    if failed and not proof.broken.goes_wrong:
+        name = next(iter(failed))
+        return f"the notebook as shipped is healthy, and fails {listed([name])} here: {failed[name]}"
+    if refused := reference.verdict.failed if reference.verdict else ():
         return f"the reference repair fails {listed([refused[0].name])} here: {refused[0].message}"
     return ""
 
 
 def _key(kata: Kata) -> str:
-    return f"{content_hash(kata.sources + fixtures_of(kata))[:12]}-{version('torch')}-{platform.node()}-{platform.machine()}"
+    return f"{proof_key(kata)[:12]}-{version('torch')}-{platform.node()}-{platform.machine()}"
 
 
 def _made(folder: Path) -> Path:

@@ -70,7 +70,16 @@ class KataToml(Table):
 
 
 class Broken(Table):
-    fails: list[str] = Field(min_length=1)
+    """What a run of the notebook as shipped must show."""
+
+    fails: list[str] = []
+    """Checks that must fail, at least; empty for a kata whose shipped run is healthy, or whose runs end in an error."""
+    outcome: Literal["completed", "cell_error"] = "completed"
+
+    @property
+    def goes_wrong(self) -> bool:
+        """Whether the run fails a check or ends in an error."""
+        return bool(self.fails) or self.outcome != "completed"
 
 
 class Edit(Table):
@@ -108,12 +117,12 @@ class Proof(Table):
     spoilers: list[str] = Field(min_length=1)
     """Words that no learner-visible text may contain: title, checks, page, first hint."""
     reported: list[str] = ["telemetry*.jsonl"]
-    """Patterns of the files that only say something about the run; the perfect forged_reports forges them."""
+    """Patterns of the files that only say something about the run; the forged-report test replaces them."""
     forger_satisfies: list[str] = []
-    """Checks that hold reports against what was recomputed: a forged_reports makes the two agree, so they do not count against one."""
+    """Checks that compare reports with what was recomputed: forged reports agree with it, so these checks do not count as a refusal."""
     not_bit_identical: str = ""
     """Why the same seed does not give the same bits twice; empty when it does."""
-    broken: Broken
+    broken: Broken = Broken()
     fix: list[Fix]
 
     @property
@@ -185,6 +194,8 @@ def load_proof(kata: Kata) -> Proof:
         raise KataError(f"{shown(path)}: fix {listed(twice)} is declared twice; give each fix one [[fix]] table")
     if sum(fix.reference for fix in proof.fix if fix.expect == "pass") != 1:
         raise KataError(f"{shown(path)}: exactly one right fix needs `reference = true`; bands are calibrated on it")
+    if wrong := _wrong_broken(kata, proof.broken):
+        raise KataError(f"{shown(path)}: [broken] {wrong}")
     for fix in proof.fix:
         if (fix.expect == "fail") != bool(fix.fails):
             raise KataError(
@@ -199,6 +210,16 @@ def load_proof(kata: Kata) -> Proof:
             f"{shown(kata.meta / 'fixes')}: {listed(unknown)} is not declared in proof.toml; add a [[fix]] table or delete the file"
         )
     return proof
+
+
+def _wrong_broken(kata: Kata, broken: Broken) -> str:
+    if kata.kind == "leave" and (broken.fails or broken.outcome != "completed"):
+        return "declares a failure, and a kata of kind `leave` ships a healthy run: leave [broken] out"
+    if kata.kind != "build" and broken.outcome != "completed":
+        return f"has outcome `{broken.outcome}`, which only a kata of kind `build` may have"
+    if not kata.diagnosis_decides and broken.outcome == "completed" and not broken.fails:
+        return f"has no `fails`: list the checks that the notebook as shipped fails; kind is `{kata.kind}`"
+    return ""
 
 
 def find_kata(name: str, katas: Path) -> Kata:

@@ -1,4 +1,4 @@
-"""Where a bar stands and how far a value is from it, in standard deviations of the reference fix."""
+"""Where a threshold is and how far a value is from it, in standard deviations of the reference fix."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from harness.course.kata import shown
 
 @dataclass(frozen=True)
 class Margin:
-    """A measured value and how far inside its bar it lies; negative means refused."""
+    """A measured value and how far inside its threshold it lies; negative means refused."""
 
     measure: str
     value: float
-    bar: float
+    threshold: float
     sd: float
-    """Distance to the bar in standard deviations of the reference; inf where the reference does not scatter."""
+    """Distance to the threshold in standard deviations of the reference; inf where the reference does not scatter."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Bands:
         low_sd: float | None = None,
         high_sd: float | None = None,
     ) -> Band:
-        """Return the band of a measure: `low` and `high` are bars that the task itself sets, `low_sd` and `high_sd` stand
+        """Return the band of a measure: `low` and `high` are thresholds that the task itself sets, `low_sd` and `high_sd` are
         that many standard deviations from the mean of the reference fix."""
         entry = self.baseline.get(measure)
         if entry is None and not self.calibrating:
@@ -58,19 +58,24 @@ class Bands:
 class Band:
     """The values of one measure that a right run may have."""
 
-    ruler: Bands
+    bands: Bands
     measure: str
     low: float
     high: float
     sd: float
 
+    def __str__(self) -> str:
+        if math.isinf(self.low):
+            return f"at most {self.high:.4g}"
+        return f"at least {self.low:.4g}" if math.isinf(self.high) else f"{self.low:.4g} to {self.high:.4g}"
+
     def admits(self, value: Any) -> bool:
-        """Whether a value lies inside; NaN, infinities and whatever is no number do not."""
+        """Whether a value lies inside; NaN, infinities and anything that is not a number do not."""
         x = number(value)
-        bar = self.low if abs(x - self.low) < abs(self.high - x) else self.high
+        threshold = self.low if abs(x - self.low) < abs(self.high - x) else self.high
         distance = min(x - self.low, self.high - x)
-        self.ruler.margins.append(Margin(self.measure, x, bar, _in_sd(distance, self.sd)))
-        return self.ruler.calibrating or (math.isfinite(x) and self.low <= x <= self.high)
+        self.bands.margins.append(Margin(self.measure, x, threshold, _in_sd(distance, self.sd)))
+        return self.bands.calibrating or (math.isfinite(x) and self.low <= x <= self.high)
 
 
 def _in_sd(distance: float, sd: float) -> float:

@@ -18,6 +18,9 @@ from harness.course.errors import KataError
 ANSWER_S = 180.0
 """Judging takes seconds; what a run left may be made to take for ever."""
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+"""Several judges and kernels run side by side, and a sum over threads would depend on how many there are."""
+
 
 class Overwhelmed(KataError):
     """A child was killed over a question: it took too long, or more memory than there is."""
@@ -41,7 +44,7 @@ class Child:
             # Ctrl-C is the parent's business: it closes its children.
             start_new_session=True,
             # Whatever pytest plugins are installed, checks run with none but ours, and start 0.4 s sooner.
-            env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | ONE_THREAD,
         )
 
     def ask(self, question: dict[str, Any]) -> Any:

@@ -26,7 +26,7 @@ class MissingEvidence(Exception):
 
 
 class Reported:
-    """Telemetry and exhibits as the run wrote them: true only if the run is honest."""
+    """Telemetry and artifacts as the run wrote them: true only if the run is honest."""
 
     def __init__(self, folder: Path, rank: int = 0) -> None:
         self._folder = folder
@@ -39,7 +39,7 @@ class Reported:
         """Also those that the run went back on."""
 
     def __getitem__(self, column: str) -> NDArray[np.float64]:
-        """Return a telemetry column over the steps, [step]: NaN where there is no number."""
+        """Return a telemetry column over the steps, [step]: NaN where there is not a number."""
         # true and false are no measurements, but a flag can be counted.
         flags = column in FLAGS
         return _frozen([float(v) if flags and isinstance(v, bool) else number(v) for v in self._values(column)])

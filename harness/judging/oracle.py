@@ -1,4 +1,4 @@
-"""The judge's own look: `python -m harness.judging.oracle KATA` rebuilds the truth of a seed and measures what the run left.
+"""Recompute from what a run left: `python -m harness.judging.oracle KATA` rebuilds the truth of a seed and measures what the run left.
 
 A process of its own, because a kata's oracle may import torch and reads files that a learner's code wrote. The truth exists
 only in its memory; what the checks need of it goes through the pipe.

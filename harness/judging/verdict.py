@@ -1,8 +1,10 @@
-"""What is found about a run, and who finds it: `Judge` asks two processes, harness.judging.oracle and harness.judging.checks."""
+"""What is found about a run: `Judge` sends it to two processes, harness.judging.oracle and harness.judging.checks."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,23 +84,63 @@ class Judge:
     def _checks(self) -> Child:
         return self._open.enter_context(Child("harness.judging.checks", *self._arguments))
 
+    def judge(self, seed: int, evidence: Path) -> Verdict:
+        """Judge what a finished run left: call it only when no kernel of this seed lives."""
+        return self.check(seed, evidence, self.look(seed, evidence))
+
     def look(self, seed: int, evidence: Path) -> dict[str, Any]:
-        """Return what the oracle finds in a finished run: call it only when no kernel of this seed lives."""
+        """Return what the oracle finds in a finished run: the first half of `judge`."""
         findings: dict[str, Any]
         try:
             findings = self._oracle.ask({"seed": seed, "evidence": str(evidence)})
         except Overwhelmed as e:
-            # It read what a learner's code wrote: that is the run's fault, not the kata's. Another one still knows the truth.
+            # It read what a learner's code wrote: that is the run's fault, not the kata's. A new oracle still recomputes the truth.
             del self._oracle
             findings = self._oracle.ask({"seed": seed, "evidence": None}) | {"unreadable": f"reading what the run left: {e}"}
         return findings
 
-    def judge(self, seed: int, reported: Path, findings: dict[str, Any]) -> Verdict:
-        """Judge what a run reported in the light of what the oracle found."""
+    def check(self, seed: int, reported: Path, findings: dict[str, Any]) -> Verdict:
+        """Run the checks on what a run reported and what the oracle found: the second half of `judge`."""
         return Verdict.read(seed, self._checks.ask({"seed": seed, "reported": str(reported), "findings": findings}))
+
+    def close(self) -> None:
+        """End both processes."""
+        self._open.close()
 
     def __enter__(self) -> Judge:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._open.close()
+        self.close()
+
+
+class Judges:
+    """As many judges of one kata as threads need at the same time: started when needed, reused, closed at the end of a with block."""
+
+    def __init__(self, kata: Path, *, calibrating: bool = False) -> None:
+        self.calibrating = calibrating
+        self._kata = kata
+        self._lock = threading.Lock()
+        self._idle: list[Judge] = []
+        self._all: list[Judge] = []
+
+    @contextmanager
+    def one(self) -> Iterator[Judge]:
+        """Lend a judge that no other thread uses."""
+        with self._lock:
+            if not self._idle:
+                self._all.append(Judge(self._kata, calibrating=self.calibrating))
+                self._idle.append(self._all[-1])
+            judge = self._idle.pop()
+        try:
+            yield judge
+        finally:
+            with self._lock:
+                self._idle.append(judge)
+
+    def __enter__(self) -> Judges:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for judge in self._all:
+            judge.close()

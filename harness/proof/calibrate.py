@@ -14,7 +14,7 @@ from fixtures.recording.artifacts import number
 from harness.course.errors import KataError, UsageError
 from harness.course.kata import Kata, Proof, listed, load_proof, shown
 from harness.judging.evidence import Reported
-from harness.judging.verdict import Judge, Verdict
+from harness.judging.verdict import Judges, Verdict
 from harness.proof.variants import BROKEN, Bench, Row, Variant, broken, fixed, plan, run_all
 
 CALIBRATION_SEEDS = range(100, 120)
@@ -37,8 +37,8 @@ def calibrate(bench: Bench) -> Calibration:
     reference, shipped = fixed(bench, proof, proof.reference, CALIBRATION_SEEDS), broken(bench, proof, (0,))
     others = [_variant(bench, proof, name) for name in [BROKEN, *(fix.name for fix in proof.fix if not fix.reference)]]
     plan(bench, [reference, shipped, *others])
-    with Judge(kata.folder, calibrating=True) as judge:
-        row, symptom = run_all(bench, judge, [reference, shipped])
+    with Judges(kata.folder, calibrating=True) as judges:
+        row, symptom = run_all(bench, judges, [reference, shipped])
     measures, curve = _measures(row.verdicts), _curve(kata.toml.curve, row, symptom)
     _write(kata, {"measures": measures, "refused_by_sd": {}, "curve": curve})
     return _margins(bench, proof, others)
@@ -69,13 +69,12 @@ def _variant(bench: Bench, proof: Proof, name: str) -> Variant:
 
 def _margins(bench: Bench, proof: Proof, variants: Sequence[Variant]) -> Calibration:
     """Judge variants against the measures in baseline.json, and write there by how much each masking one is refused."""
-    with Judge(bench.kata.folder) as judge:
+    with Judges(bench.kata.folder) as judges:
         # A new Bench, because verdicts depend on the baseline, which may just have been written.
-        rows = run_all(replace(bench), judge, variants)
+        rows = run_all(replace(bench), judges, variants)
     baseline = _read(bench.kata)
     found = baseline["refused_by_sd"] | {row.variant.name: row.refused_by for row in rows if row.variant.expect == "fail"}
-    masking = [BROKEN, *(fix.name for fix in proof.fix if fix.expect == "fail")]
-    _write(bench.kata, baseline | {"refused_by_sd": {name: found[name] for name in masking if name in found}})
+    _write(bench.kata, baseline | {"refused_by_sd": {name: found[name] for name in _masking(proof) if name in found}})
     return Calibration(bench.kata, baseline["measures"], tuple(rows))
 
 
@@ -135,5 +134,10 @@ def refused_by_sd(kata: Kata) -> dict[str, float]:
 
     An entry of a fix that is not in proof.toml any more is left out.
     """
-    known = {BROKEN, *(fix.name for fix in load_proof(kata).fix if fix.expect == "fail")}
-    return {name: sd for name, sd in _read(kata)["refused_by_sd"].items() if name in known}
+    found, known = _read(kata)["refused_by_sd"], _masking(load_proof(kata))
+    return {name: sd for name, sd in found.items() if name in known}
+
+
+def _masking(proof: Proof) -> list[str]:
+    """The variants that checks must refuse."""
+    return [*([BROKEN] if proof.broken.goes_wrong else []), *(fix.name for fix in proof.fix if fix.expect == "fail")]

@@ -18,7 +18,7 @@ from fixtures.recording.journal import runs_folder
 from fixtures.scene import module_folders
 from harness.course.errors import KataError
 from harness.course.kata import Kata, shown
-from harness.course.scene_files import content_hash, fixtures_of
+from harness.course.keys import proof_key
 from harness.judging.child import Child, serve
 
 
@@ -28,7 +28,7 @@ class Claim:
 
     claim: str
     measured: float
-    bar: float
+    threshold: float
     holds: bool
 
 
@@ -37,7 +37,7 @@ def selftest(kata: Kata) -> tuple[Claim, ...]:
     path = kata.meta / "selftest.py"
     if not path.exists():
         return ()
-    key = content_hash([*kata.sources, *fixtures_of(kata)])[:16]
+    key = proof_key(kata)[:16]
     kept: Path = runs_folder() / kata.slug / "selftest" / f"{key}.json"
     if not kept.exists():
         with Child("harness.proof.selftest", str(kata.folder)) as child:
@@ -54,8 +54,8 @@ def measured(path: Path) -> list[dict[str, Any]]:
     found = runpy.run_path(str(path)).get("selftest")
     claims = found() if callable(found) else None
     if not isinstance(claims, Sequence) or not claims or not all(isinstance(c, tuple) and len(c) == 4 for c in claims):
-        raise KataError(f"{shown(path)}: selftest() must return a list of (claim, measured, bar, whether it holds), one or more")
-    return [asdict(Claim(str(claim), number(value), number(bar), ok is True)) for claim, value, bar, ok in claims]
+        raise KataError(f"{shown(path)}: selftest() must return a list of (claim, measured, threshold, whether it holds), one or more")
+    return [asdict(Claim(str(claim), number(value), number(threshold), ok is True)) for claim, value, threshold, ok in claims]
 
 
 def main() -> None:

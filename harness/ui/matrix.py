@@ -15,8 +15,10 @@ from rich.text import Text
 
 from harness.course.kata import Kata
 from harness.proof.calibrate import Calibration
-from harness.proof.prove import Forged, ProofResult, expected_runs
-from harness.proof.variants import Row, Task
+from harness.proof.criteria import Forged
+from harness.proof.prove import ProofResult
+from harness.proof.receipt import expected_runs
+from harness.proof.variants import DIAGNOSIS, PUBLIC_SEED, Row, Task
 
 FAR_SD = 999
 """Distances beyond are shown as this: a column is five characters wide."""
@@ -43,8 +45,8 @@ class Board:
             self._tasks[kata.slug] = self._progress.add_task(kata.slug, total=len(runs), what="")
             self._progress.update(self._all, total=sum(self._progress.tasks[t].total or 0 for t in self._tasks.values()))
             if not self._console.is_terminal:
-                known = f", {len(kept)} of them kept from before" if kept else ""
-                self._console.print(f"{kata.slug}: {len(runs)} runs{known}; {self._left()} for all")
+                known = f", {len(kept)} of them cached" if kept else ""
+                self._console.print(f"{kata.slug}: {len(runs)} runs{known}; {self._left()}")
 
     def done(self, kata: Kata, run: Task, seconds: float) -> None:
         with self._lock:
@@ -68,7 +70,7 @@ class Board:
             # Not a number when that is unknown, also for a kata that was not begun.
             seconds += left * each if left or slug not in self._fresh else 0.0
         if math.isnan(seconds):
-            return "nobody knows yet how long that takes"
+            return "no time estimate yet"
         minutes = seconds / self._jobs / 60
         return f"about {minutes:.0f} min left" if minutes >= 1 else "under a minute left"
 
@@ -81,7 +83,7 @@ class Board:
 
 
 def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[Row], forged: Sequence[Forged] = ()) -> RenderableType:
-    """Return variants × checks: the smallest distance to the bar in sd over the seeds, or ok and FAIL where nothing is measured in sd.
+    """Return variants × checks: the smallest distance to the threshold in sd over the seeds, or ok and FAIL where nothing is measured in sd.
 
     The last column says whether the variant is refused under the reports of the reference fix.
     """
@@ -90,35 +92,38 @@ def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[Row], forged: Seque
         padding=0,
         pad_edge=False,
         header_style="dim",
-        title=f"{kata.slug}: distance to the bar in sd, negative where refused",
+        title=f"{kata.slug}: distance to the threshold in sd, negative where refused",
         title_justify="left",
     )
     table.add_column("variant", no_wrap=True, overflow="ellipsis", max_width=26)
     table.add_column("n", justify="right", min_width=2)
-    for n in range(len(checks)):
-        table.add_column(f"{n + 1}", justify="right", width=5, no_wrap=True)
+    decides = kata.diagnosis_decides
+    for heading in [*(f"{n + 1}" for n in range(len(checks))), *(["form"] if decides else [])]:
+        table.add_column(heading, justify="right", width=5, no_wrap=True)
     if forged:
-        table.add_column("forged_reports", justify="right", width=5, no_wrap=True)
+        table.add_column("forged", justify="right", width=7, no_wrap=True)
     for row in rows:
         style = "green" if row.variant.expect == "pass" else "red"
-        entries = [_entry(row, check) for check in checks]
-        table.add_row(Text(row.variant.name, style), str(len(row.verdicts)), *entries, *([_lie(row, forged)] if forged else []))
+        entries = [_entry(row, check) for check in [*checks, *([DIAGNOSIS] if decides else [])]]
+        table.add_row(Text(row.variant.name, style), str(len(row.executions)), *entries, *([_forged_entry(row, forged)] if forged else []))
     legend = Text("\n".join(f"  {n}  {check}" for n, check in enumerate(checks, 1)), "dim")
     return Group(table, legend)
 
 
-def _lie(row: Row, forged: Sequence[Forged]) -> Text:
-    told = [f for f in forged if f.name == row.variant.name]
-    if not told:
+def _forged_entry(row: Row, forged: Sequence[Forged]) -> Text:
+    tried = [f for f in forged if f.name == row.variant.name]
+    if not tried:
         return Text("")
-    believed = sum(f.believed for f in told)
-    if not believed:
+    taken = sum(f.accepted for f in tried)
+    if not taken:
         return Text("FAIL", "red")
-    return Text("by" if believed == len(told) else f"{believed}/{len(told)}", "yellow")
+    return Text("ok" if taken == len(tried) else f"{taken}/{len(tried)}", "yellow")
 
 
 def _entry(row: Row, check: str) -> Text:
-    refused = [check in {c.name for c in v.failed} for v in row.verdicts]
+    refused = [check in row.refusals(v) for v in row.verdicts if check != DIAGNOSIS or v.seed == PUBLIC_SEED]
+    if not refused:
+        return Text("" if row.verdicts else "error", "red")
     margin = row.margin(check)
     word = "FAIL" if all(refused) else f"{sum(refused)}/{len(refused)}" if any(refused) else "ok"
     figure = word if margin is None or not math.isfinite(margin) else f"{max(-FAR_SD, min(FAR_SD, margin)):+.0f}"
@@ -128,12 +133,14 @@ def _entry(row: Row, check: str) -> Text:
 def show_proof(console: Console, result: ProofResult) -> None:
     """Print the matrix and what contradicts it."""
     console.print(matrix(result.kata, result.checks, result.rows, result.forged))
-    stolen = [f for f in result.forged if f.name.startswith("weights of")]
-    refused = sum(not f.believed for f in stolen)
-    console.print(Text(f"  results of another seed: {refused} of {len(stolen)} refused", "dim"))
+    crossed = [f for f in result.forged if f.name.startswith("results of seed")]
+    refused = sum(not f.accepted for f in crossed)
+    console.print(Text(f"  results of another seed: {refused} of {len(crossed)} refused", "dim"))
     console.print(Text(f"  same seed twice: {'bit-identical' if not result.bits else 'differs in ' + result.bits}", "dim"))
     for claim in result.claims:
-        console.print(Text(f"  selftest: {claim.claim}: {claim.measured:.3g} (bar {claim.bar:.3g})", "dim" if claim.holds else "red"))
+        console.print(
+            Text(f"  selftest: {claim.claim}: {claim.measured:.3g} (threshold {claim.threshold:.3g})", "dim" if claim.holds else "red")
+        )
     budget = result.kata.toml.budget
     limits = f"of {budget.notebook_s:g} s, {result.peak_memory_gib:.2f} GiB of {budget.memory_gib:g} GiB"
     console.print(Text(f"  slowest run {result.slowest_s:.1f} s {limits}", "dim"))
@@ -144,7 +151,7 @@ def show_proof(console: Console, result: ProofResult) -> None:
 
 
 def show_calibration(console: Console, done: Calibration, checks: Sequence[str]) -> None:
-    """Print the reference's bands and how far every other variant is from the bars."""
+    """Print the reference's bands and how far every other variant is from the thresholds."""
     table = Table(box=None, header_style="dim", title="the reference fix", title_justify="left")
     for heading in ("measure", "mean", "sd", "lowest", "highest", "seeds"):
         table.add_column(heading, justify="left" if heading == "measure" else "right")

@@ -23,7 +23,7 @@ def findings(**recomputed):
 
 def verdict(sums, evidence, **recomputed):
     with Judge(sums.folder) as judge:
-        return judge.judge(0, evidence, findings(**recomputed))
+        return judge.check(0, evidence, findings(**recomputed))
 
 
 def test_a_right_run_passes_every_check(sums, evidence):
@@ -38,7 +38,7 @@ def test_a_failed_check_gives_its_evidence_claim_and_margin(sums, evidence):
 
     assert failed.claim == "The total is that of the sensor's readings."
     assert failed.message == "the total is off by 7 (bar 0.5)"
-    assert [(m.measure, m.value, m.bar) for m in failed.margins] == [("off", 7.0, 0.5)]
+    assert [(m.measure, m.value, m.threshold) for m in failed.margins] == [("off", 7.0, 0.5)]
 
 
 def test_missing_evidence_fails_a_check(sums, evidence):
@@ -74,7 +74,7 @@ def test_checks_that_do_not_parse_are_a_kata_error(sums, evidence):
 
 def test_one_judge_answers_for_several_runs(sums, evidence):
     with Judge(sums.folder) as judge:
-        fixed = [judge.judge(0, evidence, findings(off=off)).fixed for off in (0.0, 9.0, 0.1)]
+        fixed = [judge.check(0, evidence, findings(off=off)).fixed for off in (0.0, 9.0, 0.1)]
 
     assert fixed == [True, False, True]
 

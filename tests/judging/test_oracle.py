@@ -52,7 +52,7 @@ def test_evidence_that_takes_for_ever_to_read_is_refused_and_not_the_katas_fault
         with monkeypatch.context() as impatient:
             impatient.setattr("harness.judging.child.ANSWER_S", 4.0)
             found = judge.look(0, tmp_path)
-        verdict = judge.judge(0, tmp_path, found)
+        verdict = judge.check(0, tmp_path, found)
 
     assert found["truth"]
     total = next(c for c in verdict.checks if c.name == "check_the_total_is_right")

@@ -9,7 +9,9 @@ import pytest
 from harness.course.kata import load_kata, load_proof
 from harness.course.scaffold import sync
 from harness.judging.verdict import Judge
-from harness.proof.prove import content_key, due, over_budget, prove
+from harness.proof.criteria import over_budget
+from harness.proof.prove import prove
+from harness.proof.receipt import content_key
 from harness.proof.variants import Bench, Row, cached_run, fixed
 from harness.sandbox.kernel import Execution
 
@@ -87,17 +89,17 @@ def test_a_refused_right_fix_is_named_with_the_check(sums, proven):
 
 
 @pytest.mark.slow
-def test_a_lie_that_gets_by_undeclared_is_named_and_the_receipt_is_not_written(sums, proven):
+def test_forged_reports_that_are_accepted_undeclared_are_named_and_the_receipt_is_not_written(sums, proven):
     rewrite(sums.meta / "proof.toml", "honest_only = true", "")
 
     result, _ = proven()
 
-    assert result.problems == ("forged reports get `log-less` past the judge on seed 0",)
+    assert result.problems == ("with forged reports `log-less` is accepted on seed 0",)
     assert not (sums.meta / "proof.json").exists()
 
 
 @pytest.mark.slow
-def test_a_needless_confession_is_named(sums, proven):
+def test_a_needless_honest_only_is_named(sums, proven):
     rewrite(sums.meta / "proof.toml", 'why = "The marker still counts, as ten."', 'why = "x"\nhonest_only = true')
 
     result, _ = proven()
@@ -113,7 +115,7 @@ def test_the_receipt_tells_of_the_content_it_was_written_for(sums, proven):
     assert receipt["content"] == content_key(sums)
     assert receipt["bit_identical"]
     assert receipt["variants"]["clip-readings"] == {"expect": "fail", "seeds": [0], "failed": ["check_the_total_is_right"]}
-    sums.checks.write_text(sums.checks.read_text() + "\n")
+    sums.checks.write_text(sums.checks.read_text() + "\nX = 1\n")
     assert receipt["content"] != content_key(sums)
 
 
@@ -155,7 +157,7 @@ def test_a_run_that_a_busy_machine_slowed_down_is_timed_again(sums, proven, runs
 
 
 @pytest.mark.slow
-def test_a_bar_or_a_mask_that_stands_too_near_is_named(sums, proven):
+def test_a_threshold_or_a_mask_that_is_too_near_is_named(sums, proven):
     baseline = sums.meta / "baseline.json"
     found = json.loads(baseline.read_text())
     found["measures"]["off"]["sd"] = 0.1
@@ -164,8 +166,8 @@ def test_a_bar_or_a_mask_that_stands_too_near_is_named(sums, proven):
 
     result, _ = proven()
 
-    assert "the bar of `off` stands 5.0 sd from the reference, expected 6 or more" in result.problems
-    assert "calibration saw `scale-down` only 3.0 sd beyond its decisive bar, expected 4 or more" in result.problems
+    assert "the threshold of `off` is 5.0 sd from the reference, expected 6 or more" in result.problems
+    assert "in calibration `scale-down` was only 3.0 sd beyond its decisive threshold, expected 4 or more" in result.problems
 
 
 @pytest.mark.slow
@@ -223,34 +225,6 @@ def test_runs_that_nothing_looked_at_for_a_week_are_thrown_away(sums, proven, ru
     proven()
 
     assert not any(folder.exists() for folder in folders)
-
-
-def receipt(kata, content, runs_s=60):
-    variants = {"broken": {"seeds": [0, 1, 2]}, "known": {"seeds": [0]}}
-    (kata.meta / "proof.json").write_text(json.dumps({"content": content, "runs_s": runs_s, "variants": variants}))
-
-
-@pytest.mark.parametrize(("minutes", "expected"), [(0, set()), (0.5, {1}), (1.0, {2}), (9, {3})])
-def test_changed_katas_are_due_and_as_many_others_as_fit(toys, minutes, expected):
-    katas = [load_kata(toys / name) for name in ("sums", "doubles", "crashes", "dies")]
-    receipt(katas[0], "of another content")
-    for kata in katas[1:]:
-        receipt(kata, content_key(kata))
-
-    chosen = due(katas, minutes, 2, "2026-11-24")
-
-    assert chosen[0] == katas[0]
-    assert {len(chosen) - 1} == (expected or {0})
-
-
-def test_the_others_come_up_by_turns(toys):
-    katas = [load_kata(toys / name) for name in ("doubles", "crashes", "dies")]
-    for kata in katas:
-        receipt(kata, content_key(kata))
-
-    chosen = {due(katas, 0.5, 2, f"2026-11-{day:02}")[0].slug for day in range(1, 31)}
-
-    assert chosen == {"doubles", "crashes", "dies"}
 
 
 @pytest.mark.slow

@@ -31,8 +31,8 @@ def test_the_estimate_counts_what_must_still_be_run(board):
         # 6 runs of 12 s and 4 of 60 s, two at a time.
         assert board._left() == "about 3 min left"
     assert out.getvalue().splitlines() == [
-        "sums: 10 runs, 4 of them kept from before; nobody knows yet how long that takes for all",
-        "doubles: 5 runs; nobody knows yet how long that takes for all",
+        "sums: 10 runs, 4 of them cached; no time estimate yet",
+        "doubles: 5 runs; no time estimate yet",
     ]
 
 
