@@ -99,7 +99,7 @@ def test_too_few_are_refused_with_what_to_do(course):
     message = str(refused.value)
     assert "too few katas for 90 minutes" in message
     assert "`b`, meant for 20 minutes in all" in message
-    assert "MINUTES=20" in message and "SEEN=1" in message and "Nothing was started" in message
+    assert "MINUTES=20" in message and "SEEN=1" in message and "No exam was started" in message
 
 
 def test_every_way_of_meeting_a_kata_counts(sums, toys, runs):

@@ -1,3 +1,4 @@
+import json
 from html.parser import HTMLParser
 
 import pytest
@@ -20,6 +21,8 @@ SUMS = Drawn("sums", SEED, 5, 1, "toys", 1, False)
 @pytest.fixture
 def review(sums, with_fix, kernels):
     """Sit an exam of the toy kata with real attempts, and return its score card and the two pages."""
+    proven = {"variants": {"clip-readings": {"failed": ["check_the_total_is_right"]}}}
+    (sums.meta / "proof.json").write_text(json.dumps(proven))
 
     def review(*notebooks):
         folder = new_folder()

@@ -114,7 +114,7 @@ def test_help_is_refused_for_the_katas_of_an_open_exam_alone(sit):
 
     refuse_help("doubles", "hints", 1100.0)
     refuse_help("sums", "hints", 1700.0)
-    with pytest.raises(UsageError, match="`sums` is in exam 1, which is open: hints must wait until it is finished") as refused:
+    with pytest.raises(UsageError, match="`sums` is in exam 1, which is open: hints must wait until it ends") as refused:
         refuse_help("sums", "hints", 1100.0)
     assert "make exam-finish" in str(refused.value)
 
