@@ -44,7 +44,9 @@ def goals(found: Benchmark) -> list[tuple[str, str, str, bool]]:
     for slug, proven in found.proofs.items():
         rows.append((f"proof of `{slug}`, nothing cached", "≤ 90 s", f"{proven.seconds:.0f} s", proven.seconds <= 90))
     if found.proofs:
-        rows.append((f"proofs of all {len(found.proofs)} katas, everything cached", "≤ 5 s", f"{found.kept_s:.1f} s", found.kept_s <= 5))
+        rows.append(
+            (f"proofs of all {len(found.proofs)} katas, everything cached", "≤ 5 s", f"{found.cached_s:.1f} s", found.cached_s <= 5)
+        )
     return rows
 
 
