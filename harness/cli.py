@@ -2,60 +2,28 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
 from fixtures.recording.journal import REPOSITORY, runs_folder
-from harness.course.errors import EnvironmentNotReady, LabError, UsageError
+from harness.course.errors import EnvironmentNotReady, UsageError
 from harness.course.kata import Kata, all_katas, find_kata, listed, load_proof, shown
 from harness.exam.cli import exam
 from harness.exam.state import open_exam, refuse_help
 from harness.sandbox.forkserver import kernels_for
+from harness.ui.errors import Lab
 
 # Commands import the rest themselves: kernels start, and the command line answers, before slow modules are loaded.
 
 
 def _default_jobs() -> int:
     return os.cpu_count() or 1
-
-
-INTERRUPTED = 130
-"""The exit code of a command that ctrl-C ended."""
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
-
-
-class Shown(click.ClickException):
-    """A LabError as click prints it."""
-
-    def __init__(self, error: LabError) -> None:
-        super().__init__(str(error))
-        self.exit_code = error.exit_code  # type: ignore[misc]  # click declares a class variable and reads the instance's
-
-
-class Lab(click.Group):
-    """Shows errors that a user can act on as one message with an exit code; only a bug of ours shows a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except LabError as e:
-            raise Shown(e) from None
-        except KeyboardInterrupt as e:
-            click.echo(f"\nStopped: {str(e) or 'nothing was judged'}. All its processes have ended.", err=True)
-            ctx.exit(INTERRUPTED)
-        except OSError as e:
-            if e.errno not in DISK_ERRORS:
-                raise
-            place = f"{e.filename}: " if e.filename else ""
-            space = "free some space, or " if e.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            raise Shown(EnvironmentNotReady(f"{place}{e.strerror}; {space}keep runs elsewhere: KATA_RUNS=folder")) from None
 
 
 @click.group(cls=Lab, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
