@@ -1,61 +1,29 @@
-"""The command line: parse, call, print, exit code. `kata COMMAND --help` says what each takes."""
+"""The command line: parse, call, print, exit code. `kata COMMAND --help` shows the options of each."""
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
 from fixtures.recording.journal import REPOSITORY, runs_folder
-from harness.course.errors import EnvironmentNotReady, LabError, UsageError
+from harness.course.errors import EnvironmentNotReady, UsageError
 from harness.course.kata import Kata, all_katas, find_kata, listed, load_proof, shown
 from harness.exam.cli import exam
 from harness.exam.state import open_exam, refuse_help
 from harness.sandbox.forkserver import kernels_for
+from harness.ui.errors import Lab
 
-# What a command needs beyond these it imports itself: kernels can start, and the command line answers, before the rest is there.
+# Commands import the rest themselves: kernels start, and the command line answers, before slow modules are loaded.
 
 
 def _default_jobs() -> int:
     return os.cpu_count() or 1
-
-
-INTERRUPTED = 130
-"""What shells report for a command that ctrl-C ended."""
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
-
-
-class Shown(click.ClickException):
-    """A LabError as click prints it."""
-
-    def __init__(self, error: LabError) -> None:
-        super().__init__(str(error))
-        self.exit_code = error.exit_code  # type: ignore[misc]  # click declares a class variable and reads the instance's
-
-
-class Lab(click.Group):
-    """Errors that a user can act on are shown as one message, with their exit code; only a bug of ours has a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except LabError as e:
-            raise Shown(e) from None
-        except KeyboardInterrupt as e:
-            click.echo(f"\nStopped: {str(e) or 'nothing was judged'}; nothing of it still runs.", err=True)
-            ctx.exit(INTERRUPTED)
-        except OSError as e:
-            if e.errno not in DISK_ERRORS:
-                raise
-            place = f"{e.filename}: " if e.filename else ""
-            space = "free some space, or " if e.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            raise Shown(EnvironmentNotReady(f"{place}{e.strerror}; {space}keep runs elsewhere: KATA_RUNS=folder")) from None
 
 
 @click.group(cls=Lab, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -63,11 +31,11 @@ class Lab(click.Group):
     "--katas",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=REPOSITORY / "katas",
-    help="A folder of katas, if not this repository's.",
+    help="The folder of katas; default: this repository's.",
 )
 @click.pass_context
 def main(ctx: click.Context, katas: Path) -> None:
-    """Training runs that go wrong, and a judge that says whether you repaired them."""
+    """Training runs that go wrong, and a harness that judges whether you repaired them."""
     ctx.obj = katas
 
 
@@ -77,18 +45,20 @@ kata_argument = click.argument("name", metavar="KATA")
 
 @main.command()
 @kata_argument
-@click.option("--notebook", type=click.Path(path_type=Path), help="A notebook to check instead of the kata's own file.")
+@click.option("--notebook", type=click.Path(path_type=Path), help="The notebook to check; default: the kata's own file.")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), help="One night only; default: the public one and, if it passes, two hidden ones."
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    help="Check this seed only; default: the public seed and, if it passes, two held-out seeds.",
 )
-@click.option("--json", "show", flag_value="json", help="Print the verdict as JSON and nothing else.")
-@click.option("--events", "show", flag_value="events", help="Print what happens as JSON lines and nothing else.")
+@click.option("--json", "show", flag_value="json", help="Print only the verdict, as JSON.")
+@click.option("--events", "show", flag_value="events", help="Print only events, as JSON lines.")
 @click.option("--text", "show", flag_value="text", default=True, hidden=True)
 @click.pass_obj
 def check(katas: Path, name: str, notebook: Path | None, seed: int | None, show: Literal["text", "json", "events"]) -> None:
-    """Run a notebook and judge what its training run left behind."""
+    """Run a notebook and judge its training run."""
     kata = find_kata(name, katas)
-    refuse_help(kata.slug, "practice checks", time.time())
+    refuse_help(kata.slug, "practice attempts", time.time())
     with kernels_for([kata]) as kernels:
         from harness import commands
 
@@ -97,13 +67,13 @@ def check(katas: Path, name: str, notebook: Path | None, seed: int | None, show:
 
 @main.command()
 @kata_argument
-@click.option("--notebook", type=click.Path(path_type=Path), help="A notebook to watch instead of the kata's own file.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="One night only.")
+@click.option("--notebook", type=click.Path(path_type=Path), help="The notebook to watch; default: the kata's own file.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Check this seed only.")
 @click.pass_obj
 def watch(katas: Path, name: str, notebook: Path | None, seed: int | None) -> None:
-    """Check a notebook whenever it is saved; a save during a run ends that run."""
+    """Check a notebook after each save; a save during a run stops that run."""
     kata = find_kata(name, katas)
-    refuse_help(kata.slug, "practice checks", time.time())
+    refuse_help(kata.slug, "practice attempts", time.time())
     with kernels_for([kata]) as kernels:
         from harness import commands
 
@@ -113,7 +83,7 @@ def watch(katas: Path, name: str, notebook: Path | None, seed: int | None) -> No
 @main.command("list")
 @click.pass_obj
 def list_(katas: Path) -> None:
-    """Show the katas and what you have done of them."""
+    """List the katas and your progress."""
     from rich.console import Console
 
     from harness.ui.tables import list_katas
@@ -123,10 +93,10 @@ def list_(katas: Path) -> None:
 
 @main.command()
 @kata_argument
-@click.option("--level", type=click.IntRange(1), help="This hint again, instead of the next one.")
+@click.option("--level", type=click.IntRange(1), help="Show this hint instead of the next one.")
 @click.pass_obj
 def hint(katas: Path, name: str, level: int | None) -> None:
-    """Show the next hint: first where to look, then what it means, last what kind of change."""
+    """Show the next hint: where to look, then what it means, then what kind of change."""
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -142,10 +112,10 @@ def hint(katas: Path, name: str, level: int | None) -> None:
 
 @main.command()
 @kata_argument
-@click.option("--give-up", is_flag=True, help="Show the reference though the kata is not fixed.")
+@click.option("--give-up", is_flag=True, help="Show the reference although the kata is not fixed.")
 @click.pass_obj
 def debrief(katas: Path, name: str, give_up: bool) -> None:
-    """Show your way through a kata beside the reference."""
+    """Show your attempts on a kata beside the reference."""
     from rich.console import Console
 
     from harness.ui import progress, tables
@@ -159,7 +129,7 @@ def debrief(katas: Path, name: str, give_up: bool) -> None:
 @kata_argument
 @click.pass_obj
 def reset(katas: Path, name: str) -> None:
-    """Put the shipped notebook back; yours is kept beside it under another name. During an exam, that of a kata of the exam's."""
+    """Restore the shipped notebook and keep a backup of yours. During an exam, restore the exam's notebook."""
     from harness.course import scaffold
     from harness.exam import draw
 
@@ -168,7 +138,7 @@ def reset(katas: Path, name: str) -> None:
         notebook, backup = sat.notebook(sat.of(kata.slug)), draw.reset(sat, kata)
     else:
         notebook, backup = kata.notebook, scaffold.reset(kata)
-    click.echo(f"{shown(notebook)} is as shipped." + (f" Your notebook is kept as {shown(backup)}" if backup else ""))
+    click.echo(f"{shown(notebook)} is as shipped." + (f" Backup of your notebook: {shown(backup)}" if backup else ""))
 
 
 @main.command()
@@ -179,11 +149,11 @@ def reset(katas: Path, name: str) -> None:
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="The notebook to write; an existing file is not overwritten.",
+    help="The notebook to write. An existing file is not overwritten.",
 )
 @click.pass_obj
 def apply(katas: Path, name: str, fix: str, output: Path) -> None:
-    """Write a kata's notebook with one of its known fixes in it (for instructors)."""
+    """Write a kata's notebook with a known fix applied (for instructors)."""
     from harness.course.fixes import read_fix
     from harness.course.notebook import apply_fix, dumps, for_learners
 
@@ -199,19 +169,19 @@ def apply(katas: Path, name: str, fix: str, output: Path) -> None:
         output.write_text(dumps(notebook), encoding="utf-8")
     except OSError as e:
         raise UsageError(f"{shown(output)} cannot be written: {e.strerror}") from None
-    click.echo(f"{shown(output)}: check it with  kata check {kata.slug} --notebook {shown(output)}")
+    click.echo(f"{shown(output)} is written. Check it: kata check {kata.slug} --notebook {shown(output)}")
 
 
 @main.command()
 @click.argument("names", metavar="[KATA]...", nargs=-1)
 @click.pass_obj
 def sync(katas: Path, names: tuple[str, ...]) -> None:
-    """Write the notebooks from their sources, .meta/notebook.py (for instructors); a learner's edits are backed up."""
+    """Write the notebooks from their sources, .meta/notebook.py (for instructors). A learner's edits are backed up."""
     from harness.course import scaffold
 
     for kata in _chosen(katas, names):
         backup = scaffold.sync(kata)
-        click.echo(f"{shown(kata.notebook)} is in sync" + (f"; what was there is kept as {shown(backup)}" if backup else ""))
+        click.echo(f"{shown(kata.notebook)} is in sync" + (f"; backup of the old file: {shown(backup)}" if backup else ""))
 
 
 @main.command()
@@ -256,17 +226,20 @@ def calibrate(katas: Path, name: str, fixes: tuple[str, ...], jobs: int) -> None
 
 
 @main.command()
-@click.option("--kata", "name", required=True, help="What checks and the pool are measured on.")
-@click.option("--short", required=True, help="What a hundred runs are measured on.")
-@click.option("--repeats", type=click.IntRange(1), default=5, help="Turns; the figures are medians.")
+@click.option("--kata", "name", required=True, help="The kata for checks and the pool.")
+@click.option("--short", required=True, help="The kata for a hundred runs in a row.")
+@click.option("--repeats", type=click.IntRange(1), default=5, help="How often each way runs; figures are medians.")
 @click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one a core.")
-@click.option("--proofs/--no-proofs", default=True, help="Also how long each kata's proof takes: some minutes.")
+@click.option("--proofs/--no-proofs", default=True, help="Also time each kata's proof, which takes minutes.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Where the page goes; default: bench in the folder of runs."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for the report; default: bench in the folder of runs.",
 )
 @click.pass_obj
 def bench(katas: Path, name: str, short: str, repeats: int, jobs: int, proofs: bool, output: Path | None) -> None:
-    """Measure what the lab adds to a training run, side by side with the bare script and with papermill (for developers)."""
+    """Measure what the lab adds to a training run, compared with the bare script and papermill (for developers)."""
     from harness.bench import benchmark, page
 
     folder = output or runs_folder() / "bench"
@@ -284,7 +257,7 @@ def bench(katas: Path, name: str, short: str, repeats: int, jobs: int, proofs: b
 @kata_argument
 @click.pass_obj
 def new(katas: Path, name: str) -> None:
-    """Start a kata: a folder that works, whose comments are the format's documentation (for instructors)."""
+    """Start a kata: a working folder whose comments document the format (for instructors)."""
     from harness.course import scaffold
 
     kata = scaffold.new(name, katas)
@@ -295,7 +268,7 @@ def new(katas: Path, name: str) -> None:
 
 @main.command()
 def doctor() -> None:
-    """Say what of the lab works on this machine, what is missing, and the remedy."""
+    """Show what works on this machine, what is missing, and the remedy."""
     from rich.console import Console
 
     from harness.ui import tables
@@ -313,7 +286,7 @@ def doctor() -> None:
 def lab(katas: Path, name: str | None, options: tuple[str, ...]) -> None:
     """Open JupyterLab at the start page, or at a kata's notebook.
 
-    What follows `--` goes to Jupyter, as in  kata lab -- --no-browser  (without a kata's name, too)."""
+    Options after `--` go to Jupyter: kata lab -- --no-browser"""
     from harness.ui.jupyterlab import command as lab_command
 
     if name and name.startswith("-"):
@@ -323,7 +296,7 @@ def lab(katas: Path, name: str | None, options: tuple[str, ...]) -> None:
     try:
         os.execv(sys.executable, command)
     except OSError as e:
-        raise EnvironmentNotReady(f"JupyterLab cannot be started: {e}; remove .venv and run make lab again") from None
+        raise EnvironmentNotReady(f"JupyterLab cannot be started: {e}; remove .venv and rerun make lab") from None
 
 
 def _chosen(katas: Path, names: tuple[str, ...]) -> list[Kata]:

@@ -1,7 +1,7 @@
 """`%load_ext harness` in a kata's notebook, then `%kata check | hint | diff | progress | debrief`.
 
-A check runs in a process of its own and judges the saved file; here its progress and verdict are shown under the cell. Elsewhere than
-in a notebook, the command line's text is shown.
+An attempt runs in its own process and judges the saved file; its progress and verdict appear under the cell. Outside a notebook the
+command line's text appears.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from harness.ui.hints import next_hint
 from harness.ui.webpage import as_html, render
 
 WORDS = ("check", "hint", "diff", "progress", "debrief")
-USAGE = """%kata check [SEED]      run and judge the saved notebook; a seed: that night only
-%kata hint [LEVEL]      the next hint, or one again
-%kata diff              what you changed in the shipped cells
-%kata progress          the katas, and what you have done of them
-%kata debrief [giveup]  your way beside the reference, once it is fixed or given up"""
+USAGE = """%kata check [SEED]      run and judge the saved notebook; with a seed, on that seed only
+%kata hint [LEVEL]      show the next hint, or the hint of a level
+%kata diff              show your changes to the shipped cells
+%kata progress          show the katas and your progress
+%kata debrief [giveup]  show your attempts beside the reference, once you have fixed the kata or given up"""
 REFRESH_S = 0.2
 
 
@@ -61,21 +61,21 @@ class KataMagics(Magics):  # type: ignore[misc]
         self._ran: dict[str, str] = {}
         """Source of each cell when it last ran here, by cell id."""
         self._checked: dict[str, str] = {}
-        """Source of each cell when it was last checked from here."""
+        """Source of each cell at the last attempt from here."""
 
     def note_cell(self, info: ExecutionInfo) -> None:
-        """Remember what ran, to tell it from what is saved."""
+        """Remember what ran, to compare it with the saved file."""
         if cell := getattr(info, "cell_id", None):
             self._ran[cell] = info.raw_cell
 
     @line_magic("kata")  # type: ignore[untyped-decorator]
     def run(self, line: str) -> None:
-        """Do what the line says."""
+        """Run a command."""
         word, *rest = shlex.split(line) or [""]
         if word not in WORDS:
             raise BadMagic(USAGE)
         if "KATA_RUN" in os.environ:
-            return  # a check runs this notebook: a check within it would have no end
+            return  # an attempt runs this notebook: another attempt inside it would never end
         if (self.notebook().parent.parent.parent / EXAM).exists():
             self._exam(word, rest)
             return
@@ -85,7 +85,7 @@ class KataMagics(Magics):  # type: ignore[misc]
             raise BadMagic(str(e)) from None
 
     def notebook(self) -> Path:
-        """Return the file of the notebook that this is: Jupyter and VS Code tell; else the one of the kata in this folder."""
+        """Return this notebook's file, as Jupyter or VS Code name it, else the kata notebook in this folder."""
         named = os.environ.get("JPY_SESSION_NAME") or self.shell.user_ns.get("__vsc_ipynb_file__") or ""
         here = Path.cwd()
         return Path(named) if named.endswith(".ipynb") and Path(named).exists() else here / f"{here.name}.ipynb"
@@ -94,7 +94,7 @@ class KataMagics(Magics):  # type: ignore[misc]
         """Return the kata of the folder that the notebook lies in."""
         folder = self.notebook().parent
         if not (folder / "kata.toml").exists():
-            raise BadMagic(f"{folder} is no kata's folder: open a notebook in its own folder under katas/")
+            raise BadMagic(f"{folder} is not a kata's folder: open a notebook in its own folder under katas/")
         return load_kata(folder)
 
     def _check(self, rest: Sequence[str]) -> None:
@@ -108,13 +108,13 @@ class KataMagics(Magics):  # type: ignore[misc]
         view.follow([*command, "--events"], _stale_note(self._stale(path)) or self._unchanged_note(path))
 
     def _exam(self, word: str, rest: Sequence[str]) -> None:
-        """Check an exam's notebook, by the exam's rules, and show what the command line says."""
+        """Check an exam's notebook by the exam's rules, and show the command line's text."""
         if word != "check":
-            raise BadMagic("this is an exam's notebook: only %kata check works here, or %kata check 0.8 to say how sure you are")
+            raise BadMagic("in an exam's notebook only %kata check works; %kata check 0.8 also says how sure you are")
         command = [sys.executable, "-m", "harness", "exam", "check", self.notebook().parent.name]
         command += ["--confidence", rest[0]] if rest else []
         for cell in self._stale(self.notebook()):
-            print(f"Not what you ran: `{cell}` ran here with another text than the saved file holds. Save, then check again.")
+            print(f"Not what you ran: the saved file holds another version of `{cell}`. Save, then check again.")
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
         try:
             for line in process.stdout or ():
@@ -124,15 +124,15 @@ class KataMagics(Magics):  # type: ignore[misc]
             print(process.communicate()[0])
 
     def _stale(self, path: Path) -> list[str]:
-        """Cells whose last run here was of another text than the saved one."""
+        """Cells whose last run here differs from the saved file."""
         try:
             saved = sources(read_submission(path))
         except SubmissionError:
-            return []  # The check itself says what is wrong with the file.
+            return []  # The attempt itself reports what is wrong with the file.
         return [cell for cell, source in self._ran.items() if cell in saved and saved[cell].strip() != source.strip()]
 
     def _unchanged_note(self, path: Path) -> str:
-        """A word to whoever edited, and did not save, or forgot to edit."""
+        """A note for a learner who edited without saving, or did not edit."""
         try:
             saved = {cell: source for cell, source in sources(read_submission(path)).items() if cell != CHECK_CELL}
         except SubmissionError:
@@ -140,13 +140,13 @@ class KataMagics(Magics):  # type: ignore[misc]
         unchanged, self._checked = saved == self._checked, saved
         if not unchanged:
             return ""
-        return "<p role='alert'><b>Nothing has changed in the saved file since your last check here.</b> If you edited, save first (Ctrl+S).</p>"
+        return "<p role='alert'><b>The saved file has not changed since your last attempt here.</b> If you edited, save first (Ctrl+S).</p>"
 
     def _hint(self, rest: Sequence[str]) -> None:
         kata = self.kata()
         refuse_help(kata.slug, "hints", time.time())
         hint = next_hint(kata, int(_number(rest[0])) if rest else None)
-        more = "\n\nThe next one: `%kata hint`" if hint.level < hint.of else ""
+        more = "\n\nNext hint: `%kata hint`" if hint.level < hint.of else ""
         display(Markdown(f"**Hint {hint.level} of {hint.of}**\n\n{hint.text}{more}"))
 
     def _diff(self, rest: Sequence[str]) -> None:
@@ -169,7 +169,7 @@ class KataMagics(Magics):  # type: ignore[misc]
 def _number(text: str) -> str:
     digits = text.rpartition("=")[2]
     if not digits.isdigit():
-        raise BadMagic(f"`{text}` is no number; {USAGE}")
+        raise BadMagic(f"`{text}` is not a number.\n{USAGE}")
     return digits
 
 
@@ -182,7 +182,7 @@ def _show(template: str, **values: Any) -> None:
 
 
 class _View:
-    """What stands under the cell while a check runs, and its verdict in the end."""
+    """The output under the cell: progress while an attempt runs, then its verdict."""
 
     def __init__(self, what: str) -> None:
         self._what, self._handle = what, display(HTML(""), display_id=True)
@@ -191,9 +191,9 @@ class _View:
         self._shown = 0.0
 
     def follow(self, command: Sequence[str], note: str) -> None:
-        """Run a check and show its events under a note; an interrupt ends it."""
+        """Run an attempt and show its events under a note; an interrupt ends it."""
         self._put(note + _progress("the kernel starts", 0, 0))
-        # A session of its own: an interrupt of this kernel is passed on once, by us.
+        # In its own session: we pass an interrupt of this kernel on, once.
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
         last: dict[str, Any] = {}
         try:
@@ -209,26 +209,26 @@ class _View:
         if last.get("event") == "done":
             self._put(f"{note}<p>{html.escape(self._what)}</p>{Path(last['page']).read_text(encoding='utf-8')}", text=last["conclusion"])
         else:
-            message = error.strip().removeprefix("Error: ") or f"the check ended with exit code {process.returncode}"
+            message = error.strip().removeprefix("Error: ") or f"the attempt ended with exit code {process.returncode}"
             self._put(f"{note}<p role='alert'><b>Not checked.</b> {html.escape(message)}</p>", text=f"Not checked. {message}")
 
     def _take(self, event: dict[str, Any], note: str) -> None:
         seed, kind = event.get("seed", 0), event["event"]
         if kind == "seeds":
             for seed in event["seeds"]:
-                self._lines[seed] = _progress(f"night {seed}: running", 0, 0)
+                self._lines[seed] = _progress(f"seed {seed}: running", 0, 0)
         elif kind == "length":
             self._length[seed] = event["num_steps"]
         elif kind == "row":
             value = "" if event["value"] is None else f"  {event['column']} {event['value']:.2f}"
-            self._lines[seed] = _progress(f"night {seed}: step {event['step'] + 1}{value}", event["step"] + 1, self._length.get(seed, 0))
+            self._lines[seed] = _progress(f"seed {seed}: step {event['step'] + 1}{value}", event["step"] + 1, self._length.get(seed, 0))
         elif kind == "examined":
             passed = f"{event['passed']} of {event['checks']} checks pass" if event["checks"] else event["outcome"]
-            self._lines[seed] = f"<div>night {seed}: {html.escape(passed)}</div>"
+            self._lines[seed] = f"<div>seed {seed}: {html.escape(passed)}</div>"
         if kind in ("seeds", "examined") or time.monotonic() - self._shown > REFRESH_S:
             self._put(note + "".join(self._lines.values()))
 
-    def _put(self, content: str, text: str = "the check runs") -> None:
+    def _put(self, content: str, text: str = "the attempt runs") -> None:
         self._shown = time.monotonic()
         handle: DisplayHandle = self._handle
         handle.update({"text/html": content, "text/plain": text}, raw=True)
@@ -251,6 +251,6 @@ def _stale_note(stale: Sequence[str]) -> str:
         return ""
     cells = ", ".join(f"<code>{html.escape(cell)}</code>" for cell in stale)
     return (
-        f"<p role='alert'><b>Not what you ran:</b> {cells} ran here with another text than the saved file holds. "
-        "What is judged is the saved file: save (Ctrl+S), then check again.</p>"
+        f"<p role='alert'><b>Not what you ran:</b> the saved file holds another version of {cells}. "
+        "The saved file is judged: save (Ctrl+S), then check again.</p>"
     )

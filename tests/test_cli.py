@@ -27,13 +27,13 @@ def kata(toys, sums):
     return run
 
 
-def test_a_broken_notebook_exits_1_with_page_evidence_and_next_command(kata):
+def test_a_broken_notebook_exits_1_with_brief_evidence_and_next_command(kata):
     done = kata("check", "sums")
 
     assert done.exit_code == 1
     assert "The total that is too high" in done.output
     assert "the total is off by" in done.output
-    assert "make hint KATA=sums" in done.output
+    assert "make hint KATA=sums KATAS=" in done.output
     assert "Traceback" not in done.output
 
 
@@ -43,7 +43,7 @@ def test_a_right_fix_exits_0_with_the_post_mortem(kata, tmp_path):
     done = kata("check", "sums", "--notebook", tmp_path / "fixed.ipynb")
 
     assert done.exit_code == 0
-    assert "diagnosed: 2 of 2 fields" in done.output
+    assert "diagnosis: all 2 fields are right" in done.output
     assert "Root cause" in done.output
 
 
@@ -114,7 +114,10 @@ def test_list_shows_what_is_fixed(kata, tmp_path):
     kata("apply", "sums", "leave-the-marker-out", "-o", tmp_path / "fixed.ipynb")
     kata("check", "sums", "--notebook", tmp_path / "fixed.ipynb")
 
-    assert "fixed" in kata("list").output
+    shown = kata("list").output
+
+    assert "fixed and diagnosed" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 80
 
 
 @pytest.mark.slow
@@ -151,7 +154,7 @@ def test_ctrl_c_leaves_no_kernel_and_no_half_written_state(toys, runs):
     _, errors = started.communicate(timeout=60)
 
     assert started.returncode == 130
-    assert "Stopped: nothing was judged; nothing of it still runs." in errors
+    assert "Stopped: nothing was judged. All its processes have ended." in errors
     assert "Traceback" not in errors
     assert not (runs / "attempts.jsonl").exists()
     assert [p for p in psutil.process_iter() if str(runs) in " ".join(environment_of(p))] == []

@@ -105,9 +105,9 @@ def test_a_repair_without_a_diagnosis_keeps_the_post_mortem_until_it_is_asked_fo
     assert "Root cause" in kernel.run("%kata debrief")
 
 
-def test_a_second_check_of_the_same_file_asks_whether_it_was_saved(kernel):
-    assert "Nothing has changed" not in kernel.run("%kata check 0")
-    assert "<b>Nothing has changed in the saved file since your last check here.</b>" in kernel.run("%kata check 0")
+def test_a_second_attempt_on_the_same_file_asks_whether_it_was_saved(kernel):
+    assert "has not changed" not in kernel.run("%kata check 0")
+    assert "<b>The saved file has not changed since your last attempt here.</b>" in kernel.run("%kata check 0")
 
 
 def test_hints_and_mistakes(kernel):
@@ -116,7 +116,7 @@ def test_hints_and_mistakes(kernel):
     assert "Hint 1 of 3" in kernel.run("%kata hint 1")
     assert "no hint 9" in kernel.run("%kata hint 9")
     assert "%kata progress" in kernel.run("%kata chekc")
-    assert "`soon` is no number" in kernel.run("%kata check soon")
+    assert "`soon` is not a number" in kernel.run("%kata check soon")
 
 
 def test_a_file_that_is_no_notebook_is_said_to_be_none(kernel, sums):
@@ -133,7 +133,7 @@ def test_an_exams_notebook_is_checked_by_the_exams_rules(sums, runs):
     kernel = Kernel(notebook.parent)
     kernel.run("%load_ext harness")
 
-    assert "only %kata check works here" in kernel.run("%kata hint")
+    assert "only %kata check works" in kernel.run("%kata hint")
     assert "no exam is open; make exam starts one" in kernel.run("%kata check 0.8")
     kernel.client.stop_channels()
     kernel.manager.shutdown_kernel(now=True)

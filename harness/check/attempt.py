@@ -6,10 +6,12 @@ import secrets
 import shutil
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from nbformat import NotebookNode
 
 from fixtures.recording.journal import runs_folder
 from fixtures.seeds import HELD_OUT
@@ -113,37 +115,42 @@ def attempt(
     # Two at a time: the held-out seeds in parallel, or the public one beside the preflight.
     with own as judge, ThreadPoolExecutor(NUM_HELD_OUT) as pool, Preflight(kata, context.kernels, pool) as preflight:
         context = replace(context, judge=judge)
-        rounds = _rounds(kata, seed, public_seed)
         examined: list[Examined] = []
-        for seeds in rounds:
-            context.listener.on_seeds(seeds)
+        for seeds in _rounds(kata, seed, public_seed):
             if submission.as_shipped:
                 preflight.prepare("reference")
-            for one in examine(kata, submission.notebook, seeds, folder, pool, context):
-                if context.stop.is_set():
-                    shutil.rmtree(folder, ignore_errors=True)
-                    raise Cancelled
-                examined.append(one)
-                context.listener.on_examined(one)
+            examined += _round(kata, submission.notebook, seeds, folder, pool, context)
             if not examined[0].fixed or (kata.diagnosis_decides and not _all_right(examined[0])):
                 break
         why_not = _why_not_judged(preflight, judge, submission, examined)
-    attempts_before = len(remembered(kata.slug, "attempt"))
     done = Attempt(
-        number,
-        folder,
-        submission,
-        tuple(examined),
-        attempts_before,
-        context.kernels.sandbox,
-        why_not,
-        asked,
-        public_seed,
+        number=number,
+        folder=folder,
+        submission=submission,
+        examined=tuple(examined),
+        attempts_before=len(remembered(kata.slug, "attempt")),
+        sandbox=context.kernels.sandbox,
+        not_judged=why_not,
+        asked=asked,
+        public_seed=public_seed,
         whole=seed is None,
         diagnosis_decides=kata.diagnosis_decides,
     )
     _remember(kata, done)
     return done
+
+
+def _round(kata: Kata, notebook: NotebookNode, seeds: list[int], folder: Path, pool: Executor, context: RunContext) -> list[Examined]:
+    """Run and judge a notebook for some seeds, and tell the listener; raises Cancelled when the context's `stop` was set."""
+    context.listener.on_seeds(seeds)
+    found = []
+    for one in examine(kata, notebook, seeds, folder, pool, context):
+        if context.stop.is_set():
+            shutil.rmtree(folder, ignore_errors=True)
+            raise Cancelled
+        found.append(one)
+        context.listener.on_examined(one)
+    return found
 
 
 def _rounds(kata: Kata, seed: int | None, public_seed: int) -> list[list[int]]:

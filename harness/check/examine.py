@@ -1,4 +1,4 @@
-"""Run a notebook in the world of a seed, and judge what it left when its kernel is dead."""
+"""Run a notebook for a seed, and judge its evidence after the kernel has ended."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def examine(
     except BaseException:
         context.stop.set()
         raise
-    # The truth of a seed is made only now: no kernel lives that could read it.
+    # The truth of a seed is computed only now: no kernel is alive that could read it.
     for seed, execution in zip(seeds, executions, strict=True):
         yield judge_execution(judge, seed, execution)
 
 
 def run_seed(kata: Kata, notebook: NotebookNode, seed: int, run_dir: Path, context: RunContext) -> Execution:
-    """Run a notebook in the world of one seed."""
-    # The inputs are not needed before the last cell, and are drawn while the others run.
+    """Run a notebook for one seed, in the scene of that seed."""
+    # The inputs are needed after the last cell only, and are drawn while the cells run.
     with ThreadPoolExecutor(1) as aside:
         inputs = aside.submit(inputs_for, kata, seed).result
         place = Place(context.kernels, world_for(kata, seed), run_dir, kata.toml.budget, kata.probe, inputs, module_folders(kata.folder))

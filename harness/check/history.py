@@ -13,7 +13,7 @@ Entry = dict[str, Any]
 
 
 def remember(kata: Kata, event: str, **entry: Any) -> None:
-    """Append an event: "opened", "hint" for one that was shown, "attempt" for a check, "gave_up"."""
+    """Append an event: "opened", "hint" when one is shown, "attempt", "gave_up"."""
     runs_folder().mkdir(exist_ok=True)
     line = json.dumps({"time": round(time.time(), 3), "kata": kata.slug, "event": event} | entry)
     with (runs_folder() / "attempts.jsonl").open("a", encoding="utf-8") as file:
@@ -21,7 +21,7 @@ def remember(kata: Kata, event: str, **entry: Any) -> None:
 
 
 def remembered(slug: str, event: str) -> list[Entry]:
-    """Return the events of one kind for a kata, oldest first; a line that was cut off is passed over."""
+    """Return the events of one kind for a kata, oldest first; a line that was cut off is skipped."""
     return [entry for entry in _entries() if entry.get("kata") == slug and entry.get("event") == event]
 
 

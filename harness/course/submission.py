@@ -79,38 +79,55 @@ def submit(kata: Kata, shipped: NotebookNode, learner: NotebookNode, name: str) 
 
     Raises SubmissionError when an editable cell is missing, duplicated or no longer code.
     """
-    sources = {cell.id: cell for cell in shipped.cells}
-    merged, notes = [copy.deepcopy(cell) for cell in shipped.cells], []
-    written: dict[str, str] = {}
+    own = {cell.id: cell for cell in shipped.cells}
     for cell_id in kata.toml.cells.editable:
-        _require_one(kata, sources[cell_id], learner, name)
-    place = 0
-    added = 0
+        _require_one(kata, own[cell_id], learner, name)
+    merge = _Merge(kata, shipped)
     for position, cell in enumerate(learner.cells, 1):
-        cell_id, source = cell.get("id"), source_of(cell)
+        if cell.get("id") not in (CHECK_CELL, OPEN_CELL) and not _only_magic(cell):
+            merge.take(cell, position)
+    deleted = [i for i in own if i not in {c.get("id") for c in learner.cells} and own[i].cell_type == "code"]
+    notes = [*merge.notes, *(f"cell {begins(own[i])} was deleted: its shipped content was run" for i in deleted)]
+    notebook = copy.deepcopy(shipped)
+    notebook.cells = merge.cells
+    changed = tuple(c.id for c in merge.cells if c.id in own and c.source != own[c.id].source)
+    written = {cell: text for cell, text in merge.written.items() if text}
+    return Submission(notebook, changed, merge.added, tuple(notes), shipped, written)
+
+
+class _Merge:
+    """The shipped cells, into which a learner's are taken one by one."""
+
+    def __init__(self, kata: Kata, shipped: NotebookNode) -> None:
+        self._kata, self._own = kata, {cell.id: cell for cell in shipped.cells}
+        self.cells = [copy.deepcopy(cell) for cell in shipped.cells]
+        self.notes: list[str] = []
+        self.written: dict[str, str] = {}
+        self.added = 0
+        self._place = 0
+        """Where an added cell goes: after the cell before it."""
+
+    def take(self, cell: NotebookNode, position: int) -> None:
+        """Take a learner's cell: an editable one replaces the shipped one, an added one is inserted."""
+        source = source_of(cell)
         if cell.get("cell_type") == "code":
             source = MAGIC.sub(r"\1pass  # \2", source)
-        if cell_id in (CHECK_CELL, OPEN_CELL) or _only_magic(cell):
-            continue
-        if cell_id in sources:
-            place = next(i for i, c in enumerate(merged) if c.id == cell_id) + 1
-            if cell_id in kata.toml.cells.editable:
-                merged[place - 1].source = source
-            elif sources[cell_id].cell_type == "markdown":
-                own = sources[cell_id].source.splitlines()
-                written[cell_id] = "\n".join(line for line in source.splitlines() if line.strip() and line not in own)
-            elif source != sources[cell_id].source:
-                notes.append(f"cell {begins(sources[cell_id])} ({_ordinal(position)}) is not editable: its shipped content was run")
+        if cell.get("id") in self._own:
+            self._take_own(self._own[cell.id], source, position)
         elif source.strip():
-            merged.insert(place, _added(cell, source, added))
-            place += 1
-            added += 1
-    deleted = [i for i in sources if i not in {c.get("id") for c in learner.cells} and sources[i].cell_type == "code"]
-    notes += [f"cell {begins(sources[i])} was deleted: its shipped content was run" for i in deleted]
-    notebook = copy.deepcopy(shipped)
-    notebook.cells = merged
-    changed = tuple(c.id for c in merged if c.id in sources and c.source != sources[c.id].source)
-    return Submission(notebook, changed, added, tuple(notes), shipped, {cell: text for cell, text in written.items() if text})
+            self.cells.insert(self._place, _added(cell, source, self.added))
+            self._place += 1
+            self.added += 1
+
+    def _take_own(self, shipped: NotebookNode, source: str, position: int) -> None:
+        self._place = next(i for i, c in enumerate(self.cells) if c.id == shipped.id) + 1
+        if shipped.id in self._kata.toml.cells.editable:
+            self.cells[self._place - 1].source = source
+        elif shipped.cell_type == "markdown":
+            own = shipped.source.splitlines()
+            self.written[shipped.id] = "\n".join(line for line in source.splitlines() if line.strip() and line not in own)
+        elif source != shipped.source:
+            self.notes.append(f"cell {begins(shipped)} ({_ordinal(position)}) is not editable: its shipped content was run")
 
 
 def _only_magic(cell: NotebookNode) -> bool:

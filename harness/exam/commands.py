@@ -1,4 +1,4 @@
-"""What the commands of an exam do: start it, check a notebook by its rules, show what is left and what it came to."""
+"""The commands of an exam: start it, check a notebook by its rules, show what is left, show the score card."""
 
 from __future__ import annotations
 
@@ -30,88 +30,88 @@ Clock = Callable[[], float]
 
 
 def start(katas: Path, *, tracks: str, minutes: int, seed: int | None, also_seen: bool, now: Clock) -> Exam:
-    """Draw an exam, lay out its notebooks, and only then start its clock."""
+    """Draw an exam, write its notebooks, then start its clock."""
     everything = all_katas(katas)
     pool = in_tracks(everything, tracks)
     seed = secrets.randbelow(10**6) if seed is None else seed
     drawn = draw(pool, met(pool), minutes=minutes, seed=seed, also_seen=also_seen)
     folder = new_folder()
     for one in drawn:
-        click.echo(f"laying out {one.kata} …", err=True)
+        click.echo(f"writing {one.kata} …", err=True)
         lay_out(folder, find_kata(one.kata, katas), one)
     append(folder, Started(now(), minutes, seed, tracks, drawn))
     exam = read(folder)
     assert exam
     click.echo(f"Exam {exam.number} has started: {minutes} minutes, drawn with seed {seed}.")
     if (there := sum(one.minutes for one in drawn)) > minutes:
-        click.echo(f"No kata that could be drawn fits: this one is meant for {there} minutes.")
+        click.echo(f"No available kata fits into {minutes} minutes: this one is meant for {there} minutes.")
     elif waiting := [kata.slug for kata in pool if kata.slug not in {one.kata for one in drawn}]:
-        click.echo(f"{len(waiting)} more could have been drawn, but do not fit: {minutes - there} minutes are left over.")
+        click.echo(f"{len(waiting)} more katas are available but do not fit: {minutes - there} minutes are left over.")
     return exam
 
 
 def go_on(exam: Exam, katas: Path, now: Clock) -> Exam:
-    """Let a paused exam run again, and write what was lost of its notebooks."""
+    """Continue a paused exam, and rewrite lost notebooks."""
     for one in exam.started.drawn:
         if mend(exam, find_kata(one.kata, katas)):
-            click.echo(f"{shown(exam.notebook(one))} was not there whole: what was missing is as it was handed out.")
+            click.echo(f"{shown(exam.notebook(one))} was incomplete: the missing files are as handed out.")
     if exam.paused:
         append(exam.folder, Resumed(now()))
-        click.echo(f"Exam {exam.number} goes on.")
-    return _again(exam)
+        click.echo(f"Exam {exam.number} continues.")
+    return _reread(exam)
 
 
 def pause(exam: Exam, now: Clock) -> None:
     """Stop the clock of an exam."""
     if exam.paused:
-        click.echo(f"Exam {exam.number} is paused already; make exam goes on.")
+        click.echo(f"Exam {exam.number} is already paused; make exam continues it.")
         return
     append(exam.folder, Paused(now()))
     click.echo(
-        f"Exam {exam.number} is paused with {clock(exam.limit_s - exam.clock(now()))} left; the pause will stand on the score card. make exam goes on."
+        f"Exam {exam.number} is paused with {clock(exam.limit_s - exam.clock(now()))} left; the score card will show the pause. make exam continues it."
     )
 
 
 def finish(exam: Exam, katas: Path, now: Clock) -> ScoreCard:
-    """End an exam, write its score card, show it."""
+    """End an exam, write its score card and show it."""
     if exam.finished is None:
         over = exam.clock(now()) >= exam.limit_s
         append(exam.folder, Finished(now(), "time" if over else "asked"))
-    exam = _again(exam)
+    exam = _reread(exam)
     card = score(exam, {one.kata: find_kata(one.kata, katas) for one in exam.started.drawn}, now())
     page = write_card(card)
     show_card(Console(), card)
     click.echo(f"\n  score card:  {shown(page)}\n  for the reviewer:  make exam-review NUMBER={exam.number}")
-    click.echo("  hints and post-mortems of these katas are open again:  make debrief KATA=…")
+    click.echo("  hints and post-mortems of these katas are available again:  make debrief KATA=…")
     return card
 
 
-def _again(exam: Exam) -> Exam:
+def _reread(exam: Exam) -> Exam:
     now = read(exam.folder)
     assert now
     return now
 
 
 def show_left(console: Console, exam: Exam, katas: Path, now: float) -> None:
-    """Print what is left of an exam: the time, the checks, where the notebooks lie."""
+    """Print the time and attempts left in an exam, and where its notebooks lie."""
     left = clock(exam.limit_s - exam.clock(now))
     console.print(
         f"exam {exam.number}: {left} left of {exam.started.minutes}:00{', paused' if exam.paused else ''}", style="bold", highlight=False
     )
     table = Table(box=None, header_style="dim")
-    for heading in ("kata", "what you see", "track", "level", "minutes", "checks left", ""):
+    for heading in ("kata", "title", "track", "level", "minutes", "attempts left", ""):
         table.add_column(heading)
     for one in exam.started.drawn:
-        fixed = any(check.fixed for check in exam.checks(one.kata))
+        fixed = any(attempt.fixed for attempt in exam.attempts(one.kata))
         title = find_kata(one.kata, katas).toml.title
-        left_of = f"{one.checks - exam.used(one)} of {one.checks}"
+        left_of = f"{one.attempts - exam.used(one)} of {one.attempts}"
         table.add_row(one.kata, title, one.track, str(one.level), str(one.minutes), left_of, Text("fixed", "green") if fixed else "")
     console.print(table)
     kata = exam.started.drawn[0].kata
     lines = (
-        f"  open them:       make exam-lab   or any editor: {shown(exam.desk)}/KATA/KATA.ipynb",
+        f"  open them:       make exam-lab   or any editor: {shown(exam.notebooks)}/KATA/KATA.ipynb",
         f"  check one:       make exam-check KATA={kata} CONFIDENCE=0.8",
-        "                   (0 to 1: how sure you are that it holds on unseen nights)",
+        "                   (0 to 1: how sure you are that it holds on held-out seeds)",
         "  stop the clock:  make exam-pause",
         "  end it:          make exam-finish",
     )
@@ -123,7 +123,7 @@ def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence:
     """Run and judge an exam's notebook by the exam's rules; return the exit code."""
     console, path = Console(), exam.notebook(drawn)
     submission = submit(kata, authored(kata), as_authored(kata, drawn, read_submission(path)), shown(path))
-    number = 1 + len(exam.checks(drawn.kata))
+    number = 1 + len(exam.attempts(drawn.kata))
     append(exam.folder, Asked(now(), drawn.kata, number, confidence))
     threading.Thread(target=load_for_pages, args=(kata,), daemon=True).start()
     try:
@@ -131,13 +131,13 @@ def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence:
             context = RunContext(kernels, judge, listener=_Log(exam, drawn, number, now))
             view = view_of(kata, checked(console, kata, submission, context, None, drawn.seed), exam=True)
     except KeyboardInterrupt:
-        if _again(exam).checks(drawn.kata)[-1].counted:
+        if _reread(exam).attempts(drawn.kata)[-1].counted:
             raise KeyboardInterrupt("a verdict was shown, so this attempt counts") from None
         raise
     keep(view)
     append(exam.folder, _judged(drawn, number, view, now()))
     report.show_outcome(console, view)
-    _show_after(console, _again(exam), drawn, view, confidence, now())
+    _show_after(console, _reread(exam), drawn, view, confidence, now())
     return view.attempt.exit_code
 
 
@@ -176,13 +176,13 @@ def _show_after(console: Console, exam: Exam, drawn: Drawn, view: CheckView, con
     left = clock(exam.limit_s - exam.clock(now))
     console.print()
     if done.submission.as_shipped:
-        console.print(f"  {shown(exam.notebook(drawn))} is as it was handed out: save your changes there.", highlight=False)
-    counts = "" if exam.checks(drawn.kata)[-1].counted else "; this one could not be judged and does not count"
-    console.print(f"  checks:  {used} of {drawn.checks} used{counts}", highlight=False)
+        console.print(f"  {shown(exam.notebook(drawn))} is unchanged: save your edits there.", highlight=False)
+    counts = "" if exam.attempts(drawn.kata)[-1].counted else "; this attempt could not be judged and does not count"
+    console.print(f"  attempts:  {used} of {drawn.attempts} used{counts}", highlight=False)
     console.print(f"  confidence:  {'not given (CONFIDENCE=0.8)' if confidence is None else f'{confidence:g}, kept'}", highlight=False)
     console.print(f"  curves and changes:  {shown(done.folder / 'report.html')}", highlight=False)
     if exam.over(now):
-        console.print("  Time is up. make exam-finish shows what it came to.", highlight=False)
+        console.print("  Time is up. make exam-finish shows the score card.", highlight=False)
     else:
         console.print(f"  {left} left; make exam-status shows the other katas", highlight=False)
 
@@ -194,16 +194,16 @@ def show_card(console: Console, card: ScoreCard) -> None:
         f"\nExam {card.exam.number}: {clock(card.used_s)} used of {card.exam.started.minutes}:00{pauses}", style="bold", highlight=False
     )
     table = Table(box=None, header_style="dim")
-    for heading in ("kata", "fixed", "diagnosed", "first evidence", "first hypothesis", "checks"):
+    for heading in ("kata", "fixed", "diagnosed", "first evidence", "first hypothesis", "attempts"):
         table.add_column(heading)
     for kata in card.katas:
         right, wrong = kata.diagnosis
         fixed = Text(clock(kata.fixed_s, kata.turned_s), "green") if kata.fixed else Text("no", "red")
         fields = f"{len(right)} of {len(right) + len(wrong)} fields" if right or wrong else "not judged"
         evidence, hypothesis = clock(kata.first_evidence_s, kata.turned_s), clock(kata.first_hypothesis_s, kata.turned_s)
-        table.add_row(kata.slug, fixed, fields, evidence, hypothesis, f"{kata.used} of {kata.drawn.checks}")
+        table.add_row(kata.slug, fixed, fields, evidence, hypothesis, f"{kata.used} of {kata.drawn.attempts}")
     console.print(table)
-    console.print("  minutes and seconds on the exam's clock; in brackets since turning to the kata", style="dim", highlight=False)
+    console.print("  minutes and seconds on the exam's clock; in brackets: since you turned to the kata", style="dim", highlight=False)
     if card.brier is None:
         console.print("  calibration: no confidence was given", highlight=False)
     else:

@@ -1,4 +1,4 @@
-"""What an exam is made of: draw katas that the learner has not met, and lay out their notebooks, each with a night of its own."""
+"""Draw the katas of an exam that the learner has not met, and write their notebooks, each with a public seed of its own."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from harness.course.scene_files import world_for
 from harness.exam.state import Drawn, Exam, exams
 
 FIRST_EXAM_SEED: int = HELD_OUT.stop
-"""Far above practice worlds and hidden nights: no exam's night has been seen, and none is drawn as a hidden one."""
-CHECKS = 5
-MINUTES_PER_FURTHER_CHECK = 10
+"""Above the practice and held-out seeds: no exam's seed was seen before, or is drawn as a held-out one."""
+ATTEMPTS = 5
+MINUTES_PER_FURTHER_ATTEMPT = 10
 EXAM_CELL = "exam"
 
 
 def in_tracks(katas: Sequence[Kata], wanted: str) -> list[Kata]:
-    """Return the katas that can be drawn from tracks, named with commas between; raises UsageError that lists the tracks there are.
+    """Return the katas that can be drawn from tracks, separated by commas; raises UsageError that lists the known tracks.
 
-    What was never proven is left out: nobody knows yet whether it judges fairly.
+    Katas that were never proven are left out: they may not judge fairly.
     """
     tracks = sorted({kata.toml.track for kata in katas})
     asked = [name.strip() for name in wanted.split(",") if name.strip()]
@@ -44,7 +44,7 @@ def in_tracks(katas: Sequence[Kata], wanted: str) -> list[Kata]:
 
 
 def met(katas: Iterable[Kata]) -> set[str]:
-    """Return which katas the learner has met: checked, taken a hint for, run in Jupyter, or drawn in an exam."""
+    """Return which katas the learner has met: an attempt, a hint, a run in Jupyter or an exam."""
     examined = {drawn.kata for exam in exams() for drawn in exam.started.drawn}
     return {kata.slug for kata in katas if kata.slug in examined or _opened(kata) or _logged(kata)}
 
@@ -59,9 +59,9 @@ def _logged(kata: Kata) -> bool:
 
 
 def draw(katas: Sequence[Kata], seen: set[str], *, minutes: int, seed: int, also_seen: bool) -> tuple[Drawn, ...]:
-    """Draw as many katas as fit into `minutes`, at least one, spread over tracks and levels, each with a night of its own.
+    """Draw as many katas as fit into `minutes`, at least one, spread over tracks and levels, each with a public seed of its own.
 
-    The same seed draws the same from the same katas. Raises UsageError when what is unseen would not fill half of the time.
+    The same seed and katas give the same draw. Raises UsageError when the unseen katas would not fill half of the time.
     """
     pool = [kata for kata in katas if also_seen or kata.slug not in seen]
     if 2 * sum(kata.toml.minutes for kata in pool) < minutes:
@@ -70,8 +70,8 @@ def draw(katas: Sequence[Kata], seen: set[str], *, minutes: int, seed: int, also
     return tuple(
         Drawn(
             kata=kata.slug,
-            seed=night(seed, kata.slug),
-            checks=CHECKS + kata.toml.minutes // MINUTES_PER_FURTHER_CHECK,
+            seed=public_seed(seed, kata.slug),
+            attempts=ATTEMPTS + kata.toml.minutes // MINUTES_PER_FURTHER_ATTEMPT,
             minutes=kata.toml.minutes,
             track=kata.toml.track,
             level=kata.toml.level,
@@ -81,8 +81,8 @@ def draw(katas: Sequence[Kata], seen: set[str], *, minutes: int, seed: int, also
     )
 
 
-def night(seed: int, slug: str) -> int:
-    """Return the public night of a kata in the exams of a seed."""
+def public_seed(seed: int, slug: str) -> int:
+    """Return the public seed of a kata in the exams of a draw's seed."""
     return FIRST_EXAM_SEED + random.Random(f"exam {seed} {slug}").randrange(10**6)
 
 
@@ -102,24 +102,24 @@ def _too_few(katas: Sequence[Kata], pool: Sequence[Kata], minutes: int, also_see
     unseen = f"{listed(k.slug for k in pool)}, meant for {there} minutes in all" if pool else "none"
     ways = [f"MINUTES={there}"] if pool else []
     if not also_seen and len(katas) > len(pool):
-        ways.append(f"SEEN=1 to draw from the {len(katas) - len(pool)} that you have met too, on nights that you have not")
+        ways.append(f"SEEN=1 to include the {len(katas) - len(pool)} that you have met, on seeds that you have not seen")
     ways.append("other TRACKS")
-    of = "of these tracks" if also_seen else "that you have not met, of these tracks"
-    return f"too few katas for {minutes} minutes: {of} there are {unseen}. Try {'; or '.join(ways)}. Nothing was started"
+    of = "in these tracks" if also_seen else "in these tracks that you have not met"
+    return f"too few katas for {minutes} minutes: katas {of}: {unseen}. Try {'; or '.join(ways)}. No exam was started"
 
 
 def lay_out(exam: Path, kata: Kata, drawn: Drawn) -> None:
-    """Write a kata's folder of an exam: its notebook, its checks, and its night, where `scene.open` finds it."""
-    desk = exam / "notebooks" / kata.slug
-    desk.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(world_for(kata, drawn.seed), desk / "world" / str(drawn.seed), dirs_exist_ok=True)
+    """Write a kata's folder of an exam: its notebook, its checks, and its scene, where `scene.open` finds it."""
+    folder = exam / "notebooks" / kata.slug
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(world_for(kata, drawn.seed), folder / "world" / str(drawn.seed), dirs_exist_ok=True)
     for path in (kata.checks, *kata.modules):
-        shutil.copy(path, desk / path.name)
-    (desk / f"{kata.slug}.ipynb").write_text(dumps(exam_copy(kata, drawn)), encoding="utf-8")
+        shutil.copy(path, folder / path.name)
+    (folder / f"{kata.slug}.ipynb").write_text(dumps(exam_copy(kata, drawn)), encoding="utf-8")
 
 
 def mend(exam: Exam, kata: Kata) -> bool:
-    """Write the notebook of a kata, and its night, if the learner lost one of them; return whether that was so."""
+    """Rewrite the notebook of a kata and its scene if one of them is lost; return whether one was."""
     drawn = exam.of(kata.slug)
     notebook = exam.notebook(drawn)
     if notebook.exists() and (notebook.parent / "world" / str(drawn.seed)).is_dir():
@@ -132,14 +132,14 @@ def mend(exam: Exam, kata: Kata) -> bool:
 
 
 def reset(exam: Exam, kata: Kata) -> Path | None:
-    """Put the exam's notebook back as it was handed out; return where the learner's is kept, None if there was nothing to lose."""
+    """Put the exam's notebook back as handed out; return the backup of the learner's, None if nothing was changed."""
     drawn = exam.of(kata.slug)
     mend(exam, kata)
     return put_back(exam.notebook(drawn), dumps(exam_copy(kata, drawn)))
 
 
 def exam_copy(kata: Kata, drawn: Drawn) -> NotebookNode:
-    """Return a kata's notebook as an exam hands it out: on a night of the exam's, with the exam's commands."""
+    """Return a kata's notebook as an exam hands it out: with the exam's seed and commands."""
     notebook = authored(kata)
     for cell in notebook.cells:
         cell.source = _to_exam(cell.id, cell.source, drawn)
@@ -151,7 +151,7 @@ def exam_copy(kata: Kata, drawn: Drawn) -> NotebookNode:
 def _head(drawn: Drawn) -> str:
     return (
         f"**Exam.** The public seed is {drawn.seed} here, not {PUBLIC_SEED}: figures in the brief may come from another seed. "
-        f"You have {drawn.checks} attempts and no hints. Save, then `make exam-check KATA={drawn.kata} CONFIDENCE=0.8` in a terminal. "
+        f"You have {drawn.attempts} attempts and no hints. Save, then `make exam-check KATA={drawn.kata} CONFIDENCE=0.8` in a terminal. "
         "The confidence, from 0 to 1, says how sure you are that your repair holds on held-out seeds. `make exam-status` shows what is left."
     )
 
@@ -163,7 +163,7 @@ def _to_exam(cell_id: str, source: str, drawn: Drawn) -> str:
 
 
 def as_authored(kata: Kata, drawn: Drawn, learner: NotebookNode) -> NotebookNode:
-    """Return a learner's copy of an exam as one of the kata's own notebook: what only the exam wrote is undone.
+    """Return a learner's exam copy as a copy of the kata's own notebook: the exam's own edits are undone.
 
     Then the verdict, the lab notebook and a diff show what the learner changed, and nothing else.
     """

@@ -1,4 +1,4 @@
-"""An exam as a page: the score card, for whoever sat it; for the reviewer also every check again, and what to ask about it."""
+"""An exam as a page: the score card for the learner; for the reviewer also every attempt, and what to ask about it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from harness.ui.webpage import render
 
 ROW, LEFT, RIGHT = 34, 130, 40
 MARK = 20
-"""Room that a mark takes."""
+"""Width of a mark in pixels."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One check on the line of its kata."""
+    """One attempt on the line of its kata."""
 
     x: float
     label: str
     shape: str
-    """held, failed or unjudged: told apart by form."""
+    """held, failed or unjudged: drawn as different shapes."""
 
 
 @dataclass(frozen=True)
@@ -50,25 +50,25 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Step:
-    """One check, as the reviewer sees it."""
+    """One attempt, as the reviewer sees it."""
 
     number: int
     heading: str
-    nights: list[tuple[int, bool]]
-    """Each night that was judged, and whether the repair held there."""
+    seeds: list[tuple[int, bool]]
+    """Each judged seed, and whether all checks passed there."""
     confidence: str
     hypotheses: tuple[str, ...]
     hypothesis_is_new: bool
     diagnosis: list[tuple[str, str, str]]
     """Field, what was given, right or wrong."""
     looked: tuple[str, ...]
-    """Cells that were added since the check before."""
+    """Cells added since the attempt before."""
     edits: list[tuple[str, list[str]]]
     evidence: list[tuple[str, str]]
     plot: Plot | None
     decided_by: int | None
     lost: bool
-    """Its page of the lab book is not there."""
+    """Its lab notebook entry is missing."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def write_card(card: ScoreCard) -> Path:
 
 
 def write_review(card: ScoreCard, katas: Mapping[str, Kata]) -> Path:
-    """Write the reviewer's page of an exam: it holds what the katas are about, and must not be seen before the exam's end."""
+    """Write the reviewer's page of an exam. It gives the causes away and must not be seen before the exam ends."""
     return _write(card, "review.html", [_section(card, katas[kata.slug], kata) for kata in card.katas])
 
 
@@ -116,54 +116,56 @@ def _section(card: ScoreCard, kata: Kata, score: KataScore) -> Section:
     proof = load_proof(kata)
     before: list[LabEntry | None] = [None]
     for replayed in score.replay:
-        before.append(replayed.page or before[-1])
+        before.append(replayed.entry or before[-1])
     steps = [_step(kata, replayed, earlier) for replayed, earlier in zip(score.replay, before, strict=False)]
     return Section(score, proof.goal, kata.toml.curve, prompts(card.exam, kata, proof, score), steps)
 
 
 def _step(kata: Kata, replayed: Replayed, before: LabEntry | None) -> Step:
-    check, page, judged = replayed.check, replayed.page, replayed.judged
+    attempt, entry, judged = replayed.attempt, replayed.entry, replayed.judged
     return Step(
-        check.number,
-        f"Check {check.number} at {clock(check.at_s)}: {outcome(replayed)}",
-        [(told.seed, told.fixed) for told in check.told],
-        "not given" if check.confidence is None else f"{check.confidence:g}",
-        page.hypotheses if page else (),
-        bool(page and page.hypotheses and page.hypotheses != (before.hypotheses if before else ())),
+        attempt.number,
+        f"Attempt {attempt.number} at {clock(attempt.at_s)}: {outcome(replayed)}",
+        [(told.seed, told.fixed) for told in attempt.told],
+        "not given" if attempt.confidence is None else f"{attempt.confidence:g}",
+        entry.hypotheses if entry else (),
+        bool(entry and entry.hypotheses and entry.hypotheses != (before.hypotheses if before else ())),
         [
-            (name, value, "right" if name in page.right else "wrong" if name in page.wrong else "not judged")
-            for name, value in page.diagnosis.items()
+            (name, value, "right" if name in entry.right else "wrong" if name in entry.wrong else "not judged")
+            for name, value in entry.diagnosis.items()
         ]
-        if page
+        if entry
         else [],
-        tuple(cell for cell in page.looked if not before or cell not in before.looked) if page else (),
-        lab_notebook.edits(kata, page, before) if page else [],
-        _evidence(page) if page else [],
-        page.plot if page else None,
+        tuple(cell for cell in entry.looked if not before or cell not in before.looked) if entry else (),
+        lab_notebook.edits(kata, entry, before) if entry else [],
+        _evidence(entry) if entry else [],
+        entry.plot if entry else None,
         judged.decided_by if judged else None,
-        judged is not None and page is None,
+        judged is not None and entry is None,
     )
 
 
-def _evidence(page: LabEntry) -> list[tuple[str, str]]:
-    if page.fixed:
+def _evidence(entry: LabEntry) -> list[tuple[str, str]]:
+    if entry.fixed:
         return []
-    claims = page.failed or ("The notebook runs to its end.",)
-    return list(zip(claims, page.evidence, strict=False))
+    claims = entry.failed or ("The notebook runs to its end.",)
+    return list(zip(claims, entry.evidence, strict=False))
 
 
 def outcome(replayed: Replayed) -> str:
-    """Return in a few words what a check came to."""
-    judged, told = replayed.judged, replayed.check.told
+    """Return the result of an attempt in a few words."""
+    judged, told = replayed.judged, replayed.attempt.told
     if judged is None:
-        return "broken off" + (", after a verdict was shown: it counts" if told else ", before a verdict was shown: it does not count")
+        return "interrupted " + ("after a verdict was shown: it counts" if told else "before a verdict was shown: it does not count")
     if judged.fixed:
-        return "holds on all nights"
-    if not replayed.check.counted:
+        return "holds on all seeds"
+    if not replayed.attempt.counted:
         return "could not be judged: it does not count"
-    hidden = len(told) > 1
-    where = f"passes on the exam's night, fails on night {judged.decided_by}" if hidden else "fails on the exam's night"
-    return where + (f" ({_claims(len(judged.failed))})" if judged.failed else " (it did not run to its end)")
+    where = f"passes on the public seed, fails on held-out seed {judged.decided_by}" if len(told) > 1 else "fails on the public seed"
+    if judged.failed:
+        return f"{where} ({_claims(len(judged.failed))})"
+    ran = replayed.entry and set(replayed.entry.outcomes) == {"completed"}
+    return "all checks pass, the diagnosis is not right" if ran else f"{where} (it did not run to its end)"
 
 
 def _claims(number: int) -> str:
@@ -171,7 +173,7 @@ def _claims(number: int) -> str:
 
 
 def _timeline(card: ScoreCard) -> Timeline:
-    # An exam that was finished early fills the picture too.
+    # An exam that ended early fills the picture too.
     minutes = min(card.exam.started.minutes, max(5, math.ceil(card.used_s / 60))) if card.exam.finished else card.exam.started.minutes
     scale = (Plot.width - LEFT - RIGHT) / (60 * minutes)
 
@@ -188,7 +190,7 @@ def _timeline(card: ScoreCard) -> Timeline:
         ROW * (len(lines) + 1) + 34,
         "; ".join(
             f"{kata.slug}: "
-            + (", ".join(f"check {r.check.number} at {clock(r.check.at_s)} {outcome(r)}" for r in kata.replay) or "no check")
+            + (", ".join(f"attempt {r.attempt.number} at {clock(r.attempt.at_s)} {outcome(r)}" for r in kata.replay) or "no attempt")
             for kata in card.katas
         ),
     )
@@ -197,12 +199,12 @@ def _timeline(card: ScoreCard) -> Timeline:
 def _marks(kata: KataScore, x: Callable[[float], float]) -> tuple[Mark, ...]:
     marks: list[Mark] = []
     for replayed in kata.replay:
-        place = x(replayed.check.at_s)
-        marks.append(Mark(max(place, marks[-1].x + MARK) if marks else place, str(replayed.check.number), _shape(replayed)))
+        place = x(replayed.attempt.at_s)
+        marks.append(Mark(max(place, marks[-1].x + MARK) if marks else place, str(replayed.attempt.number), _shape(replayed)))
     return tuple(marks)
 
 
 def _shape(replayed: Replayed) -> str:
-    if replayed.check.fixed:
+    if replayed.attempt.fixed:
         return "held"
-    return "failed" if replayed.check.counted else "unjudged"
+    return "failed" if replayed.attempt.counted else "unjudged"

@@ -1,4 +1,4 @@
-"""What an interviewer could ask about an exam: plain rules, each with what happened and a question."""
+"""Questions for the interview after an exam: simple rules, each with a fact and a question."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MANY_CELLS = 3
 class Prompt:
     fact: str
     question: str
-    checks: tuple[int, ...] = ()
-    """The checks that it rests on."""
+    attempts: tuple[int, ...] = ()
+    """The attempts that it rests on."""
 
 
 def prompts(exam: Exam, kata: Kata, proof: Proof, score: KataScore) -> list[Prompt]:
-    """Return what to ask about one kata, in the order of the checks."""
+    """Return what to ask about one kata, in the order of the attempts."""
     if not score.replay:
-        return [Prompt("Never checked.", "How far did you get with it, and what would you have looked at next?")]
+        return [Prompt("No attempt.", "How far did you get with it, and what would you have looked at next?")]
     found = [
         *_before_the_code(score),
         *_what_changed(kata, score),
@@ -38,53 +38,53 @@ def prompts(exam: Exam, kata: Kata, proof: Proof, score: KataScore) -> list[Prom
         *_broken(score),
         *_end(exam, score),
     ]
-    return sorted(found, key=lambda prompt: prompt.checks[0] if prompt.checks else 10**6)
+    return sorted(found, key=lambda prompt: prompt.attempts[0] if prompt.attempts else 10**6)
 
 
 def _before_the_code(score: KataScore) -> Iterator[Prompt]:
-    pages = [(r.check.number, r.page) for r in score.replay if r.page]
-    written = [(number, page.hypotheses) for number, page in pages if page.hypotheses]
-    edited = next(((number, page) for number, page in pages if _code(page)), None)
+    entries = [(r.attempt.number, r.entry) for r in score.replay if r.entry]
+    written = [(number, entry.hypotheses) for number, entry in entries if entry.hypotheses]
+    edited = next(((number, entry) for number, entry in entries if _code(entry)), None)
     if edited and not any(number <= edited[0] for number, _ in written):
-        number, page = edited
+        number, entry = edited
         yield Prompt(
-            f"Check {number} changed {listed(_code(page))} with no hypothesis written down.",
+            f"Attempt {number} changed {listed(_code(entry))} without a written hypothesis.",
             "What did you expect the next run to show, and what would have proved you wrong?",
             (number,),
         )
     if written and written[0][1] != written[-1][1] and not set(written[0][1]) <= set(written[-1][1]):
         (first, before), (last, after) = written[0], written[-1]
         yield Prompt(
-            f"The hypothesis of check {first}, “{_short(before)}”, was another at check {last}: “{_short(after)}”.",
+            f"The hypothesis of attempt {first}, “{_short(before)}”, had changed by attempt {last}: “{_short(after)}”.",
             "Which number changed your mind?",
             (first, last),
         )
-    for (one, before_page), (other, page) in pairwise(pages):
-        if dropped := [name for name in before_page.right if name in page.wrong]:
+    for (one, entry_before), (other, entry) in pairwise(entries):
+        if dropped := [name for name in entry_before.right if name in entry.wrong]:
             yield Prompt(
-                f"{listed(dropped)} of the diagnosis was right at check {one} and no longer at check {other}.",
+                f"{listed(dropped)} of the diagnosis was right in attempt {one} and wrong in attempt {other}.",
                 "What spoke against your first answer?",
                 (one, other),
             )
-    if not any(page.looked for _, page in pages) and pages:
+    if not any(entry.looked for _, entry in entries) and entries:
         yield Prompt(
-            "No notebook that was checked had a cell added to look at the run.",
+            "No attempt had an added cell that looks at the run.",
             "How did you look at it, and what would you look at first if you could start again?",
         )
 
 
 def _what_changed(kata: Kata, score: KataScore) -> Iterator[Prompt]:
     cells = _names(kata)
-    if (first := score.replay[0]).page and len(_code(first.page)) >= MANY_CELLS:
-        yield _many(first.check.number, _code(first.page))
-    for before, after in pairwise(r for r in score.replay if r.page):
-        assert before.page and after.page
-        one, other = before.check.number, after.check.number
-        changed = _changed(before.page, after.page)
-        named = [cell for cell in cells if any(re.search(p, text) for p in cells[cell] for text in before.page.evidence)]
-        if not before.check.fixed and changed and named and not set(named) & set(changed):
+    if (first := score.replay[0]).entry and len(_code(first.entry)) >= MANY_CELLS:
+        yield _many(first.attempt.number, _code(first.entry))
+    for before, after in pairwise(r for r in score.replay if r.entry):
+        assert before.entry and after.entry
+        one, other = before.attempt.number, after.attempt.number
+        changed = _changed(before.entry, after.entry)
+        named = [cell for cell in cells if any(re.search(p, text) for p in cells[cell] for text in before.entry.evidence)]
+        if not before.attempt.fixed and changed and named and not set(named) & set(changed):
             yield Prompt(
-                f"The evidence of check {one} names {listed(named)}, and check {other} changed {listed(changed)}.",
+                f"The evidence of attempt {one} names {listed(named)}, and attempt {other} changed {listed(changed)}.",
                 "What led you there?",
                 (one, other),
             )
@@ -92,15 +92,15 @@ def _what_changed(kata: Kata, score: KataScore) -> Iterator[Prompt]:
             yield _many(other, changed)
         if not changed:
             yield Prompt(
-                f"Check {other} ran the same code as check {one}"
-                + ("" if _guess(before.page) == _guess(after.page) else ", with another diagnosis")
+                f"Attempt {other} ran the same code as attempt {one}"
+                + ("" if _guess(before.entry) == _guess(after.entry) else ", with another diagnosis")
                 + ".",
                 "What did you want to learn from it?",
                 (one, other),
             )
         elif before.judged and after.judged and before.judged.failed and set(before.judged.failed) == set(after.judged.failed):
             yield Prompt(
-                f"Checks {one} and {other} fail the same: {listed(after.judged.failed)}; in between, {listed(changed)} changed.",
+                f"Attempts {one} and {other} fail the same checks: {listed(after.judged.failed)}; in between, {listed(changed)} changed.",
                 "What did the second tell you that the first had not?",
                 (one, other),
             )
@@ -108,7 +108,7 @@ def _what_changed(kata: Kata, score: KataScore) -> Iterator[Prompt]:
 
 def _many(number: int, cells: list[str]) -> Prompt:
     return Prompt(
-        f"Check {number} changed {len(cells)} cells at once: {listed(cells)}.",
+        f"Attempt {number} changed {len(cells)} cells at once: {listed(cells)}.",
         "Which of them made a difference, and how would you find out?",
         (number,),
     )
@@ -119,14 +119,14 @@ def _masks(kata: Kata, proof: Proof, score: KataScore) -> Iterator[Prompt]:
     met: set[str] = set()
     shipped = authored(kata)
     for replayed in score.replay:
-        entry, judged = replayed.page, replayed.judged
+        entry, judged = replayed.entry, replayed.judged
         if not entry or not judged or judged.exit_code != 1:
             continue
         alike = resembling_masks(kata, proof, shipped, set(judged.failed), entry.cells)
         if alike and alike[0].name not in met:
             met.add(alike[0].name)
             others = f" ({len(alike)} known ones do; this one is the closest)" if len(alike) > 1 else ""
-            number = replayed.check.number
+            number = replayed.attempt.number
             yield Prompt(
                 f"The known masking repair `{alike[0].name}` fails the same checks as attempt {number}{others}. Of that one: {alike[0].why}",
                 "What does your repair act on, and what would still be wrong after it?",
@@ -136,72 +136,73 @@ def _masks(kata: Kata, proof: Proof, score: KataScore) -> Iterator[Prompt]:
 
 def _claims(score: KataScore) -> Iterator[Prompt]:
     for replayed in score.replay:
-        check, judged = replayed.check, replayed.judged
-        if not (judged and check.counted):
+        attempt, judged = replayed.attempt, replayed.judged
+        if not (judged and attempt.counted):
             continue
-        hidden = judged.decided_by != score.drawn.seed
-        if check.confidence is not None and check.confidence >= SURE and not judged.fixed:
-            where = f"on night {judged.decided_by}, which nobody had seen" if hidden else "on the exam's own night"
+        held_out = judged.decided_by != score.drawn.seed
+        if attempt.confidence is not None and attempt.confidence >= SURE and not judged.fixed:
+            where = f"on held-out seed {judged.decided_by}" if held_out else "on the public seed"
             yield Prompt(
-                f"Check {check.number} came with confidence {check.confidence:g} and failed {where}.",
+                f"Attempt {attempt.number} came with confidence {attempt.confidence:g} and failed {where}.",
                 "What had you tested that made you so sure?",
-                (check.number,),
+                (attempt.number,),
             )
-        if check.confidence is not None and check.confidence <= UNSURE and judged.fixed:
+        if attempt.confidence is not None and attempt.confidence <= UNSURE and judged.fixed:
             yield Prompt(
-                f"Check {check.number} came with confidence {check.confidence:g} and held on all nights.",
+                f"Attempt {attempt.number} came with confidence {attempt.confidence:g} and held on all seeds.",
                 "What did you not trust, and how could you have tested it?",
-                (check.number,),
+                (attempt.number,),
             )
-        if hidden and not judged.fixed:
+        if held_out and not judged.fixed:
             yield Prompt(
-                f"Check {check.number} passed on the night that could be looked at and failed {listed(judged.failed)} on night {judged.decided_by}.",
-                "What in the repair rests on that one night?",
-                (check.number,),
+                f"Attempt {attempt.number} passed on the public seed and failed {listed(judged.failed)} on held-out seed {judged.decided_by}.",
+                "What in the repair depends on the public seed?",
+                (attempt.number,),
             )
 
 
 def _broken(score: KataScore) -> Iterator[Prompt]:
     for replayed in score.replay:
-        page, number = replayed.page, replayed.check.number
+        entry, number = replayed.entry, replayed.attempt.number
         if not replayed.judged:
-            yield Prompt(f"Check {number} was broken off.", "What did you notice while it ran?", (number,))
-        elif page and (bad := [outcome for outcome in page.outcomes if outcome != "completed"]):
+            yield Prompt(f"Attempt {number} was interrupted.", "What did you notice while it ran?", (number,))
+        elif entry and (bad := [outcome for outcome in entry.outcomes if outcome != "completed"]):
             yield Prompt(
-                f"Check {number} did not run to its end ({bad[0].replace('_', ' ')}): {_short(page.evidence)}",
-                "How could you have known before you asked for it?",
+                f"Attempt {number} did not run to its end ({bad[0].replace('_', ' ')}): {_short(entry.evidence)}",
+                "How could you have known before the attempt?",
                 (number,),
             )
 
 
 def _end(exam: Exam, score: KataScore) -> Iterator[Prompt]:
     right, wrong = score.diagnosis
-    fixed = next((r.check.number for r in score.replay if r.check.fixed), None)
+    fixed = next((r.attempt.number for r in score.replay if r.attempt.fixed), None)
     if fixed and wrong:
         yield Prompt(
-            f"Fixed at check {fixed}, and {listed(wrong)} of the diagnosis is blank or wrong.",
+            f"Fixed in attempt {fixed}, and {listed(wrong)} of the diagnosis is blank or wrong.",
             "How do you know that the repair acts on the cause and not on what it shows? Which number would tell?",
             (fixed,),
         )
     if not fixed and right and not wrong:
         yield Prompt("The diagnosis is right in all fields, and no repair held.", "What stood between the cause and the repair?")
-    if not fixed and score.used >= score.drawn.checks:
+    if not fixed and score.used >= score.drawn.attempts:
         yield Prompt(
-            f"All {score.drawn.checks} checks were used.",
+            f"All {score.drawn.attempts} attempts were used.",
             "Which of them would you rather have kept, and what could you have measured without one?",
         )
     elif not fixed and exam.finished and exam.finished.reason == "time":
         yield Prompt(
-            f"Time was up with {score.drawn.checks - score.used} of {score.drawn.checks} checks left.", "What would you have asked next?"
+            f"Time was up with {score.drawn.attempts - score.used} of {score.drawn.attempts} attempts left.",
+            "What would you have tried next?",
         )
 
 
-def _code(page: LabEntry) -> list[str]:
-    return [cell for cell in page.cells if cell != DIAGNOSIS_CELL]
+def _code(entry: LabEntry) -> list[str]:
+    return [cell for cell in entry.cells if cell != DIAGNOSIS_CELL]
 
 
-def _guess(page: LabEntry) -> dict[str, object]:
-    return dict(page.diagnosis)
+def _guess(entry: LabEntry) -> dict[str, object]:
+    return dict(entry.diagnosis)
 
 
 def _changed(before: LabEntry, after: LabEntry) -> list[str]:

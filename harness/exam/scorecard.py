@@ -1,4 +1,4 @@
-"""What an exam came to, in figures that mean something each; they are not added up to a grade."""
+"""The result of an exam: separate figures, not added up to a grade."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from functools import cached_property
 
 from fixtures.recording.journal import runs_folder
 from harness.course.kata import Kata
-from harness.exam.state import Check, Drawn, Exam, Judged
+from harness.exam.state import Drawn, Exam, ExamAttempt, Judged
 from harness.ui import lab_notebook
 
 DEFINITIONS = {
-    "times": "Minutes and seconds on the exam's clock: since its start, pauses left out.",
-    "in brackets": "Where it differs: since turning to the kata, which is the exam's start or the last check of another kata before the first of this one.",
-    "first evidence": "The first check that came with a field of the diagnosis filled in, and rightly.",
-    "first hypothesis": "The first check whose notebook had a hypothesis written down.",
-    "fixed": "The first check that passed on the exam's night and on two that nobody had seen.",
+    "times": "Minutes and seconds on the exam's clock, which starts with the exam and stops during pauses.",
+    "in brackets": "Time since the learner turned to the kata: since the last attempt on another kata, or since the exam's start. Shown where it differs.",
+    "first evidence": "The first attempt with a field of the diagnosis filled in and right.",
+    "first hypothesis": "The first attempt whose notebook held a hypothesis.",
+    "fixed": "The first attempt that passed on the exam's public seed and on the held-out seeds.",
     "diagnosed": "Fields of the diagnosis that were right when it was last judged.",
-    "checks": "Those that were judged, and those that were broken off after a verdict was shown, of those that there were.",
-    "calibration": "Brier score: the mean of (confidence - outcome)², outcome 1 if the repair held on all nights, else 0. 0 is best; always saying 0.5 gives 0.25. Up to the first check of a kata that holds.",
+    "attempts": "Attempts that were judged or interrupted after a verdict was shown, and how many were allowed.",
+    "calibration": "Brier score: the mean of (confidence - outcome)², outcome 1 if the repair held on all seeds, else 0. 0 is best; a constant 0.5 gives 0.25. Attempts after the first that holds do not count.",
 }
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """One check, with its page of the lab book where there is one."""
+    """One attempt, with its lab notebook entry where there is one."""
 
-    check: Check
-    page: lab_notebook.LabEntry | None
+    attempt: ExamAttempt
+    entry: lab_notebook.LabEntry | None
 
     @property
     def judged(self) -> Judged | None:
-        return self.check.judged
+        return self.attempt.judged
 
 
 @dataclass(frozen=True)
 class KataScore:
-    """What one kata came to. Times are on the exam's clock, in seconds; None where it never was so."""
+    """The result of one kata. Times are on the exam's clock, in seconds; None where it did not happen."""
 
     drawn: Drawn
     title: str
@@ -52,19 +52,19 @@ class KataScore:
 
     @property
     def used(self) -> int:
-        return sum(r.check.counted for r in self.replay)
+        return sum(r.attempt.counted for r in self.replay)
 
     @property
     def first_evidence_s(self) -> float | None:
-        return next((r.check.at_s for r in self.replay if r.judged and set(r.judged.right) & set(r.judged.filled)), None)
+        return next((r.attempt.at_s for r in self.replay if r.judged and set(r.judged.right) & set(r.judged.filled)), None)
 
     @property
     def first_hypothesis_s(self) -> float | None:
-        return next((r.check.at_s for r in self.replay if r.page and r.page.hypotheses), None)
+        return next((r.attempt.at_s for r in self.replay if r.entry and r.entry.hypotheses), None)
 
     @property
     def fixed_s(self) -> float | None:
-        return next((r.check.at_s for r in self.replay if r.check.fixed), None)
+        return next((r.attempt.at_s for r in self.replay if r.attempt.fixed), None)
 
     @property
     def fixed(self) -> bool:
@@ -97,26 +97,26 @@ class ScoreCard:
 
     @property
     def claims(self) -> list[Claim]:
-        """Return what was claimed of checks that were judged; a kata that is fixed leaves nothing to be unsure of."""
-        checks = [
-            r.check
+        """Return the claims about judged attempts, up to the one that fixed the kata."""
+        attempts = [
+            r.attempt
             for kata in self.katas
             for r in kata.replay
-            if r.judged and r.check.counted and (kata.fixed_s is None or r.check.at_s <= kata.fixed_s)
+            if r.judged and r.attempt.counted and (kata.fixed_s is None or r.attempt.at_s <= kata.fixed_s)
         ]
-        return [Claim(c.kata, c.number, c.confidence, c.fixed) for c in checks if c.confidence is not None]
+        return [Claim(c.kata, c.number, c.confidence, c.fixed) for c in attempts if c.confidence is not None]
 
     @property
     def brier(self) -> float | None:
-        """Return the mean squared distance of claims to outcomes; None where nothing was claimed."""
+        """Return the mean squared distance of claims to outcomes; None without claims."""
         errors = [(claim.confidence - claim.held) ** 2 for claim in self.claims]
         return statistics.fmean(errors) if errors else None
 
 
 def score(exam: Exam, katas: Mapping[str, Kata], time: float) -> ScoreCard:
-    """Work out what an exam came to, as it stands at a time."""
-    checks = {drawn.kata: exam.checks(drawn.kata) for drawn in exam.started.drawn}
-    everything = [check for found in checks.values() for check in found]
+    """Return the score card of an exam as it stands at a time."""
+    attempts = {drawn.kata: exam.attempts(drawn.kata) for drawn in exam.started.drawn}
+    everything = [attempt for found in attempts.values() for attempt in found]
     return ScoreCard(
         exam,
         exam.clock(time),
@@ -125,22 +125,22 @@ def score(exam: Exam, katas: Mapping[str, Kata], time: float) -> ScoreCard:
             KataScore(
                 drawn,
                 katas[drawn.kata].toml.title,
-                tuple(Replayed(check, _page(check)) for check in checks[drawn.kata]),
-                _turned(checks[drawn.kata], everything),
+                tuple(Replayed(attempt, _entry(attempt)) for attempt in attempts[drawn.kata]),
+                _turned(attempts[drawn.kata], everything),
             )
             for drawn in exam.started.drawn
         ),
     )
 
 
-def _turned(own: list[Check], everything: Iterable[Check]) -> float | None:
+def _turned(own: list[ExamAttempt], everything: Iterable[ExamAttempt]) -> float | None:
     if not own:
         return None
     return max((c.at_s for c in everything if c.kata != own[0].kata and c.at_s < own[0].at_s), default=0.0)
 
 
-def _page(check: Check) -> lab_notebook.LabEntry | None:
-    return lab_notebook.read(runs_folder() / check.kata / f"{check.judged.run:04d}") if check.judged else None
+def _entry(attempt: ExamAttempt) -> lab_notebook.LabEntry | None:
+    return lab_notebook.read(runs_folder() / attempt.kata / f"{attempt.judged.run:04d}") if attempt.judged else None
 
 
 def clock(seconds: float | None, turned_s: float | None = None) -> str:

@@ -1,7 +1,7 @@
-"""An exam: katas that the learner has not seen, on nights of its own, against the clock. Its state is one append-only file.
+"""An exam: katas that the learner has not seen, on seeds of its own, against the clock. Its state is one append-only file.
 
-`.runs/exams/<number>/exam.jsonl` holds what happened, a line each; everything else is worked out from it. The clock is the wall's,
-less the pauses: it goes on when the notebook is closed, when a check is broken off and when the machine is down.
+`.runs/exams/<number>/exam.jsonl` holds one event per line; everything else is computed from it. The clock is wall time without the
+pauses: it runs on when the notebook is closed, when an attempt is interrupted and when the machine is down.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Drawn:
 
     kata: str
     seed: int
-    """Its public night."""
-    checks: int
-    """How many it may be checked."""
+    """Its public seed."""
+    attempts: int
+    """How many attempts it may take."""
     minutes: int
     track: str
     level: int
     seen: bool
-    """The learner had met it before, on other nights."""
+    """The learner has met it before, on other seeds."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Started:
     time: float
     minutes: int
     seed: int
-    """What the draw hangs on: the same seed draws the same katas and nights from the same unseen ones."""
+    """Of the draw: the same seed draws the same katas and public seeds from the same unseen ones."""
     tracks: str
-    """Those that were asked for; empty for all."""
+    """Those that were chosen; empty for all."""
     drawn: tuple[Drawn, ...]
     event: Literal["started"] = "started"
 
@@ -64,7 +64,7 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Asked:
-    """A check began."""
+    """An attempt began."""
 
     time: float
     kata: str
@@ -75,7 +75,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Told:
-    """The verdict on one night of a check was shown."""
+    """The verdict on one seed of an attempt was shown."""
 
     time: float
     kata: str
@@ -87,7 +87,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Judged:
-    """A check came to its end."""
+    """An attempt ended."""
 
     time: float
     kata: str
@@ -97,14 +97,14 @@ class Judged:
     exit_code: int
     fixed: bool
     failed: tuple[str, ...]
-    """The checks that failed on the night that decided."""
+    """The checks that failed on the decisive seed."""
     decided_by: int
-    """That night."""
+    """That seed."""
     right: tuple[str, ...]
     wrong: tuple[str, ...]
-    """Fields of the diagnosis; both are empty where it was not judged, and all are wrong where none was filled in."""
+    """Fields of the diagnosis; both are empty where it was not judged; all are wrong where none was filled in."""
     filled: tuple[str, ...]
-    """Those that were not left empty: where nothing is to be named, an empty field is right too."""
+    """Those that were not left empty: an empty field can be right too."""
     event: Literal["judged"] = "judged"
 
 
@@ -120,22 +120,22 @@ EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="ev
 
 
 @dataclass(frozen=True)
-class Check:
-    """One check of an exam's notebook."""
+class ExamAttempt:
+    """One attempt in an exam."""
 
     kata: str
     number: int
     at_s: float
-    """When it was asked for, on the exam's clock."""
+    """When it started, on the exam's clock."""
     confidence: float | None
-    """How sure the learner was that the repair holds; None when he did not say."""
+    """How sure the learner was that the repair holds; None when not given."""
     told: tuple[Told, ...]
     judged: Judged | None
-    """None when it was broken off."""
+    """None when it was interrupted."""
 
     @property
     def counted(self) -> bool:
-        """A check counts when it was judged, and also when it was broken off after a verdict was shown."""
+        """An attempt counts when it was judged, and when it was interrupted after a verdict was shown."""
         return self.judged.exit_code in (0, 1) if self.judged else bool(self.told)
 
     @property
@@ -145,7 +145,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Exam:
-    """An exam as far as it got."""
+    """An exam and its events so far."""
 
     folder: Path
     started: Started
@@ -169,7 +169,7 @@ class Exam:
         return bool(turns) and isinstance(turns[-1], Paused)
 
     def clock(self, time: float) -> float:
-        """Return how long the exam had been running at a time, in seconds: pauses left out, not before 0 or beyond its end."""
+        """Return how long the exam had been running at a time, in seconds: without pauses, between 0 and its limit."""
         running, since = 0.0, self.started.time
         stopped = False
         for event in self.later:
@@ -185,7 +185,7 @@ class Exam:
         return min(max(running, 0.0), self.limit_s)
 
     def pauses(self, time: float) -> list[tuple[float, float]]:
-        """Return each pause: when it began on the exam's clock, and how long it took, in seconds."""
+        """Return each pause: its start on the exam's clock and its length, in seconds."""
         found: list[tuple[float, float]] = []
         began: float | None = None
         for event in self.later:
@@ -197,32 +197,32 @@ class Exam:
         return found if began is None else [*found, (self.clock(began), time - began)]
 
     def over(self, time: float) -> bool:
-        """Whether nothing can be checked any more."""
+        """Whether no attempt is possible any more."""
         return self.finished is not None or self.clock(time) >= self.limit_s
 
     def has(self, slug: str) -> bool:
         return slug in {drawn.kata for drawn in self.started.drawn}
 
     def of(self, slug: str) -> Drawn:
-        """Return what was drawn of a kata; raises UsageError when it is none of this exam's."""
+        """Return what was drawn of a kata; raises UsageError when it is not in this exam."""
         for drawn in self.started.drawn:
             if drawn.kata == slug:
                 return drawn
         raise UsageError(f"`{slug}` is not in exam {self.number}; it has {listed(d.kata for d in self.started.drawn)}")
 
     def notebook(self, drawn: Drawn) -> Path:
-        """Return where the exam's copy of a kata's notebook lies, its night beside it."""
-        return self.desk / drawn.kata / f"{drawn.kata}.ipynb"
+        """Return the exam's copy of a kata's notebook; its scene lies beside it."""
+        return self.notebooks / drawn.kata / f"{drawn.kata}.ipynb"
 
     @property
-    def desk(self) -> Path:
+    def notebooks(self) -> Path:
         return self.folder / "notebooks"
 
-    def checks(self, slug: str) -> list[Check]:
-        """Return the checks of a kata, in the order in which they were asked for."""
+    def attempts(self, slug: str) -> list[ExamAttempt]:
+        """Return the attempts on a kata, in order."""
         mine = [e for e in self.later if isinstance(e, Asked | Told | Judged) and e.kata == slug]
         return [
-            Check(
+            ExamAttempt(
                 slug,
                 asked.number,
                 self.clock(asked.time),
@@ -235,8 +235,8 @@ class Exam:
         ]
 
     def used(self, drawn: Drawn) -> int:
-        """Return how many checks of a kata counted."""
-        return sum(check.counted for check in self.checks(drawn.kata))
+        """Return how many attempts on a kata counted."""
+        return sum(attempt.counted for attempt in self.attempts(drawn.kata))
 
 
 def exams() -> list[Exam]:
@@ -246,7 +246,7 @@ def exams() -> list[Exam]:
 
 
 def read(folder: Path) -> Exam | None:
-    """Return the exam of a folder; None when it never started. A line that was cut off is passed over."""
+    """Return the exam of a folder; None when it never started. A line that was cut off is skipped."""
     events = list(_events(folder))
     started = next((e for e in events if isinstance(e, Started)), None)
     return Exam(folder, started, tuple(e for e in events if e is not started)) if started else None
@@ -261,7 +261,7 @@ def _events(folder: Path) -> Iterator[Event]:
 
 
 def append(folder: Path, event: Event) -> None:
-    """Write down what happened; it is on the disk when this returns."""
+    """Append an event; it is on the disk when this returns."""
     with (folder / FILE).open("a+b") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
         # What a crash cut off stays a line of its own.
@@ -272,7 +272,7 @@ def append(folder: Path, event: Event) -> None:
 
 
 def new_folder() -> Path:
-    """Make the folder of the next exam: it becomes one when its start is written down."""
+    """Make the folder of the next exam, which begins with its first event."""
     parent: Path = runs_folder() / "exams"
     parent.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
@@ -288,10 +288,10 @@ def open_exam(time: float) -> Exam | None:
 
 
 def refuse_help(slug: str, what: str, time: float) -> None:
-    """Raise UsageError when a kata is in an exam that is open: `what` is what has to wait, say "its hints"."""
+    """Raise UsageError when a kata is in an open exam. `what` names the help that must wait: "hints"."""
     exam = open_exam(time)
     if exam and exam.has(slug):
         raise UsageError(
-            f"`{slug}` is in exam {exam.number}, which is open: {what} must wait until it is finished. "
-            f"Its notebook there: make exam-check KATA={slug}; what is left: make exam-status; to end it: make exam-finish"
+            f"`{slug}` is in exam {exam.number}, which is open: {what} must wait until it ends. "
+            f"Check its notebook: make exam-check KATA={slug}; see what is left: make exam-status; end it: make exam-finish"
         )

@@ -1,7 +1,7 @@
-"""What a learner's kernel may touch: bubblewrap where it works; elsewhere limits, and a sweep of what it leaves behind.
+"""Confine a learner's kernel: with bubblewrap where it works, elsewhere with limits and a sweep of leftover processes.
 
-In the sandbox there is no network, the machine is read-only, the answers (`.meta/`, `fixtures/faults`, git's history) and other
-runs are not there, only the workspace can be written to, and nothing outlives the kernel.
+In the sandbox there is no network and the machine is read-only. The answers (`.meta/`, `fixtures/faults`, git's history) and other
+runs are hidden, only the workspace is writable, and no process outlives the kernel.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ABANDONED_S = 86400.0
 
 
 def _forget_abandoned(runs: Path) -> None:
-    """Remove what a harness that was killed could not."""
+    """Remove the leftovers of a killed harness."""
     for folder in runs.glob(f"{STAGE}*"):
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > ABANDONED_S:
@@ -40,9 +40,9 @@ def _forget_abandoned(runs: Path) -> None:
 
 
 class Workspace:
-    """All that a sandbox can write to: a folder with a short name for sockets and homes, and one beside the runs for what they leave.
+    """Everything that a sandbox can write to: a folder with a short path for sockets and homes, and one beside the runs for evidence.
 
-    A Unix socket's path may have 107 bytes, whatever the checkout's path is.
+    A Unix socket's path has at most 107 bytes, however long the checkout's path is.
     """
 
     def __init__(self) -> None:
@@ -60,11 +60,11 @@ class Workspace:
 
     @property
     def worlds(self) -> Path:
-        """Can be read only."""
+        """Read-only in the sandbox."""
         return Path(self._files.name) / "worlds"
 
     def stage(self, modules: Sequence[str] = ()) -> Stage:
-        """Make the place of one more kernel, which finds a kata's own modules in the folders `modules`."""
+        """Make the folders of another kernel, which finds a kata's own modules in `modules`."""
         short, files = self.folders
         name = str(next(self._numbers))
         stage = Stage(short / name, files / name, self.worlds / name, tuple(modules))
@@ -81,12 +81,12 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where one kernel runs."""
+    """The folders of one kernel."""
 
     scratch: Path
-    """Its sockets and its home; has a short name."""
+    """Its sockets and its home; has a short path."""
     files: Path
-    """Where it leaves its evidence."""
+    """Holds its evidence."""
     world: Path
     modules: tuple[str, ...]
     """Folders of the kata's own modules."""
@@ -97,11 +97,11 @@ class Stage:
 
     @property
     def probe(self) -> Path:
-        """What the judge asks; it is there only when the notebook's last cell has run."""
+        """The inputs of the probe; present only after the notebook's last cell."""
         return self.scratch / "probe"
 
     def environment(self) -> dict[str, str]:
-        """Return the variables of the kernel's process."""
+        """Return the kernel's environment variables."""
         home = self.scratch / "home"
         own = {"KATA_RUN": self.evidence, "KATA_WORLD": self.world, "KATA_PROBE": self.probe, "HOME": home, "IPYTHONDIR": home / ".ipython"}
         plain = plain_environment()
@@ -114,7 +114,7 @@ class Stage:
 
 
 def plain_environment() -> dict[str, str]:
-    """Return the variables that every process of ours in a sandbox has."""
+    """Return the environment variables of every process in a sandbox."""
     # One thread: runs side by side do not compete, and the same seed gives the same bits.
     return os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -125,10 +125,10 @@ class Sandbox:
 
     sandboxed: bool
     why_not: str
-    """What is missing and the remedy; empty when sandboxed."""
+    """What is missing, and the remedy; empty when sandboxed."""
 
     def argv(self, command: Sequence[str], folder: Path, katas: Path, workspace: Workspace) -> list[str]:
-        """Return the command that runs `command` in the sandbox, in a folder; the answers in `katas` are out of sight."""
+        """Return the command that runs `command` in the sandbox, in a folder; the answers in `katas` are hidden."""
         return [*_bubblewrap(katas, workspace), "--chdir", str(folder), "--", *command] if self.sandboxed else [*command]
 
     def kernel(self, budget: Budget) -> list[str]:
@@ -177,14 +177,14 @@ def _bubblewrap(katas: Path, workspace: Workspace) -> list[str]:
 
 
 def _answers(katas: Path) -> Iterable[Path]:
-    """What a learner's code must not read: the katas' answers, the faults' sources, and git's copies of both."""
+    """Folders that a learner's code must not read: the katas' answers, the faults' sources, and git's copies of both."""
     own = [REPOSITORY / ".git", katas.parent / ".git", REPOSITORY / "fixtures" / "faults", REPOSITORY / "tests"]
     found = sorted({f for f in [*own, *katas.glob("*/.meta"), *(REPOSITORY / "katas").glob("*/.meta")] if f.is_dir()})
     return [f for f in found if not any(f != other and f.is_relative_to(other) for other in found)]
 
 
 def _lend_font_cache(home: Path) -> None:
-    """Copy matplotlib's list of fonts, which it takes a second to make, into a kernel's fresh home."""
+    """Copy matplotlib's font list, which takes a second to build, into a kernel's new home."""
     cache = Path(os.environ.get("MPLCONFIGDIR") or Path.home() / ".cache" / "matplotlib")
     for path in cache.glob("fontlist-*.json"):
         (home / ".cache" / "matplotlib").mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How papermill talks to a kernel of ours: an engine that passes the kernel manager, a clock and a place to note the cell."""
+"""papermill's engine for our kernels: it passes the kernel manager, a clock and a place to note the current cell."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ MAX_OUTPUT_CHARS = 5_000_000
 
 @dataclass
 class Session:
-    """One kernel, the time it has, and where it is."""
+    """One kernel, its deadline and its current cell."""
 
     km: AsyncKernelManager
     env: dict[str, str]
     log: IO[bytes]
-    """Takes what the kernel's process itself prints, which is not for the learner's terminal."""
+    """Receives the output of the kernel's process, which does not belong in the learner's terminal."""
     deadline: float
     """On the clock of time.monotonic."""
     before: Callable[[str], None] = lambda cell: None
-    """Is called with the id of a cell that is about to run."""
+    """Called with the id of a cell before it runs."""
     cell: NotebookNode | None = None
-    """The cell that runs, or ran last."""
+    """The cell that is running, or ran last."""
     finished: list[str] = field(default_factory=list)
     """Ids of the cells that ran to their end."""
     counted: list[NotebookNode] = field(default_factory=list)
     """Code cells in the order in which they were started: IPython's In[1], In[2], …"""
     output_chars: int = 0
-    """What the cells have printed and shown so far."""
+    """How much the cells have printed and shown so far."""
     waited_s: float = 0.0
-    """What `before` took, which is not the notebook's time."""
+    """Time spent in `before`, which does not count as the notebook's."""
 
     def seconds_left(self, cell: NotebookNode | None = None) -> float:
         # nbclient takes 0 for "no limit".
@@ -74,14 +74,14 @@ class Session:
 
 
 class CappedClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
-    """papermill's client, which keeps at most MAX_OUTPUT_CHARS of what a notebook prints and shows."""
+    """papermill's client, which keeps at most MAX_OUTPUT_CHARS of a notebook's output."""
 
     def __init__(self, nb_man: Any, session: Session, **traits: Any) -> None:
         super().__init__(nb_man, **traits)
         self._session = session
 
     def output(self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
-        """Take an output message; past the cap it is dropped, and the cell says so once."""
+        """Take an output message; beyond the limit it is dropped, and the cell says so once."""
         before = self._session.output_chars
         self._session.output_chars += _length(msg["content"])
         if self._session.output_chars <= MAX_OUTPUT_CHARS or msg["msg_type"] == "error":
@@ -123,7 +123,7 @@ class LabEngine(Engine):  # type: ignore[misc]  # papermill has no types
 
 
 class PromptClient(AsyncKernelClient):  # type: ignore[misc]
-    """A client that is ready when the kernel says so, where jupyter_client waits for 0.2 s of silence.
+    """A client that is ready as soon as the kernel answers; jupyter_client waits for 0.2 s of silence.
 
     An XPUB socket greets each new subscriber: https://jupyter.org/enhancement-proposals/65-jupyter-xpub/jupyter-xpub.html
     """
@@ -151,7 +151,7 @@ class PromptClient(AsyncKernelClient):  # type: ignore[misc]
 
 
 class LabKernelManager(AsyncKernelManager):  # type: ignore[misc]
-    """The manager of one kernel that talks over sockets in a folder of its own, and is a fork of `server` if there is one.
+    """The manager of one kernel, which has sockets in its own folder and is a fork of `server` if there is one.
 
     Unix sockets, not TCP: ports are shared with the whole machine, and ipykernel warns about them at each start.
     """
@@ -168,7 +168,7 @@ class LabKernelManager(AsyncKernelManager):  # type: ignore[misc]
 
 
 class ForkProvisioner(LocalProvisioner):  # type: ignore[misc]
-    """Has the manager's fork server start the kernel; jupyter_client finds it by its entry point in pyproject.toml."""
+    """Starts the kernel through the manager's fork server; jupyter_client finds it by its entry point in pyproject.toml."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
         self.process = self.parent.fork(self.parent.connection_file, kwargs["stdout"].fileno())
@@ -189,7 +189,7 @@ def execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any], se
 
 @contextmanager
 def _own_event_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """Close the loop that nbclient makes for this thread, and end what a dead kernel left waiting in it.
+    """Close the event loop that nbclient makes for this thread, and cancel tasks that an ended kernel left in it.
 
     nbclient leaves one behind for each notebook: a long `prove` would run out of file descriptors.
     """

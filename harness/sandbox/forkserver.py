@@ -1,4 +1,4 @@
-"""A process that has imported what notebooks import and forks a kernel whenever one is asked for: the harness's side of it.
+"""The harness's side of the fork server: a process that has imported what notebooks import and forks kernels on request.
 
 Its other side, inside the sandbox, is launch.py. A fork takes 20 ms, where a fresh kernel imports for two to four seconds.
 """
@@ -36,11 +36,11 @@ LISTEN_S = 0.05
 
 
 class NoFork(Exception):
-    """The fork server cannot start a kernel: one of its own has to do."""
+    """The fork server cannot start a kernel; start a separate one."""
 
 
 class ForkServer:
-    """`launch.py serve MODULE...` in a sandbox of its own, alive for a with block. It imports while its caller does something else."""
+    """`launch.py serve MODULE...` in its own sandbox, alive for a with block. It imports while its caller continues."""
 
     def __init__(self, sandbox: Sandbox, katas: Path, modules: Sequence[str]) -> None:
         self.workspace = Workspace()
@@ -64,7 +64,7 @@ class ForkServer:
         theirs.close()
 
     def fork(self, stage: Stage, budget: Budget, connection_file: str, log: int) -> ForkedProcess:
-        """Start a kernel and return when it listens; raises NoFork when none came to life."""
+        """Start a kernel and return when it listens; raises NoFork when it did not start."""
         request = {
             "environment": stage.environment(),
             "folder": str(stage.evidence),
@@ -101,7 +101,7 @@ class ForkServer:
             raise NoFork("the fork server has ended")
 
     def sweep(self) -> None:
-        """Kill what ended kernels left behind and wait for its end; kernels that live are spared."""
+        """Kill processes that ended kernels left behind, and wait for their end; running kernels are not touched."""
         with self._lock:
             while strays := list(self._strays()):
                 for stray in strays:
@@ -111,7 +111,7 @@ class ForkServer:
                     return
 
     def _strays(self) -> Iterator[psutil.Process]:
-        """Whatever descends from the server and from no living kernel's parent."""
+        """Descendants of the server that do not belong to a running kernel."""
         spared = {k.pid for k in self._kernels if k.poll() is None}
         for child in _children(self._server) if self._server else []:
             if child.pid not in spared and _alive(child):
@@ -119,7 +119,7 @@ class ForkServer:
                 yield from _children(child, recursive=True)
 
     def close(self) -> None:
-        """End the server and every kernel of it."""
+        """End the server and all its kernels."""
         family = []
         with suppress(psutil.Error):
             family = psutil.Process(self._process.pid).children(recursive=True)
@@ -150,7 +150,7 @@ class ForkServer:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn what a dead server makes of a socket into NoFork."""
+    """Turn the socket errors of an ended server into NoFork."""
     try:
         yield
     except OSError as e:
@@ -158,7 +158,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _hear(channel: socket.socket, timeout: float | None) -> tuple[str, int]:
-    """Return what the other side says, empty at its end, and the sender's process id as it is called out here."""
+    """Return the next message, empty at its end, and the sender's process id outside the sandbox."""
     channel.settimeout(timeout)
     word, ancillary, *_ = channel.recvmsg(64, socket.CMSG_SPACE(UCRED.size))
     pids = [UCRED.unpack(data[: UCRED.size])[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS]
@@ -188,7 +188,7 @@ class ForkedProcess:
                 raise NoFork("the kernel ended before it was up")
 
     def _listen(self, timeout: float) -> None:
-        """Take what the other side says within `timeout`, if anything: several threads may ask after one kernel."""
+        """Read a message that arrives within `timeout`, if any; several threads may wait for one kernel."""
         with self._lock:
             if self.returncode is not None or not select.select([self._channel], [], [], timeout)[0]:
                 return
@@ -209,7 +209,7 @@ class ForkedProcess:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end of the kernel and of all that it started; raises subprocess.TimeoutExpired."""
+        """Wait until all processes of the kernel have ended; raises subprocess.TimeoutExpired."""
         deadline = time.monotonic() + (math.inf if timeout is None else timeout)
         while self.returncode is None:
             self._listen(LISTEN_S)
@@ -257,15 +257,15 @@ def gone(processes: Sequence[psutil.Process], timeout: float) -> bool:
 
 @dataclass(frozen=True)
 class Kernels:
-    """Where kernels come from: the sandbox that they live in, and the process that they are forked from, if there is one."""
+    """How kernels start: their sandbox, and the process that they are forked from, if there is one."""
 
     sandbox: Sandbox
     katas: Path
-    """The folder of katas whose answers are kept from them."""
+    """The folder of katas whose answers are hidden from them."""
     server: ForkServer | None = None
 
     def wait_until_ready(self) -> None:
-        """Return when kernels start at once, or never will."""
+        """Return when kernels can start without delay, or the server has failed."""
         if self.server:
             with suppress(NoFork):
                 self.server.wait_until_ready()
@@ -289,6 +289,6 @@ IMPORT = re.compile(r"^(?:from|import) ([\w.]+)", re.MULTILINE)
 
 
 def imports_of(katas: Sequence[Kata]) -> list[str]:
-    """Return the modules that the notebooks of katas import, as their sources say."""
+    """Return the modules that the notebooks of katas import."""
     found = (name for kata in katas for name in IMPORT.findall((kata.meta / "notebook.py").read_text(encoding="utf-8")))
     return list(dict.fromkeys(found))

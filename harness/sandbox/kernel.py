@@ -1,4 +1,4 @@
-"""Run one notebook in a kernel of its own and say what happened; the learner's code never raises here."""
+"""Run one notebook in its own kernel and report what happened; errors of the learner's code are not raised here."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Place:
     run_dir: Path
     budget: Budget
     probe: Path | None = None
-    """A script that calls the learner's functions after the last cell …"""
+    """A script that calls the learner's functions after the last cell."""
     inputs: Callable[[], Path | None] = lambda: None
-    """… and where what it calls them with lies: asked for only then."""
+    """Returns the folder of its inputs; called only then."""
     modules: Sequence[str] = ()
     """Folders of the kata's own modules."""
 
@@ -71,7 +71,7 @@ def run(
     on_row: Callable[[Row], None] = lambda row: None,
     stop: threading.Event | None = None,
 ) -> Execution:
-    """Run `notebook` for `seed` and wait for its end, and for the end of everything that it started.
+    """Run `notebook` for `seed`, and wait until all its processes have ended.
 
     on_row is called, from another thread, with each telemetry row as it is written. Setting `stop` kills the kernel.
     """
@@ -85,7 +85,7 @@ def run(
             place.kernels.server.wait_until_ready()
             return do(place.kernels.server.workspace, place.kernels.server)
         except NoFork:
-            pass  # Something killed it. A kernel of one's own takes longer, and is as good.
+            pass  # Something killed it. A separate kernel starts more slowly and works as well.
     workspace = Workspace()
     try:
         return do(workspace, None)
@@ -129,8 +129,8 @@ def _run(
 
 
 def _take(left: Path, evidence: Path) -> None:
-    """Put what a kernel left where its run is kept, out of every kernel's reach."""
-    # It may be no folder any more: a link could name another run's.
+    """Move a kernel's evidence to its run's folder, where no kernel can reach it."""
+    # The learner's code may have replaced the folder by a link to another run.
     if left.is_symlink() or not left.is_dir():
         evidence.mkdir()
     else:
@@ -153,7 +153,7 @@ def _executed(notebook: NotebookNode, place: Place, session: Session, stage: Sta
 def _ended(notebook: NotebookNode, session: Session) -> tuple[Outcome, str]:
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     if skipped := [cell for cell in code if cell.id not in session.finished]:
-        return "cell_error", f"the kernel left before the end: the cell {begins(skipped[0])} did not run to its end"
+        return "cell_error", f"the kernel exited early: the cell {begins(skipped[0])} did not run to its end"
     return "completed", ""
 
 
@@ -171,4 +171,4 @@ def _raised(error: PapermillExecutionError, session: Session) -> tuple[Outcome, 
 
 
 def _where(cell: NotebookNode) -> str:
-    return "while the judge asked its questions" if cell.id == PROBE_CELL else f"in the cell {begins(cell)}"
+    return "while the judge called the learner's functions" if cell.id == PROBE_CELL else f"in the cell {begins(cell)}"

@@ -1,11 +1,11 @@
-"""Bring kernels to life, inside the sandbox: one at once, or, from a process that has imported everything, one a request.
+"""Start kernels inside the sandbox: a single one, or one per request from a process that has imported everything.
 
     launch.py kernel MEMORY_GIB FILE_MIB SWEEP IPYKERNEL-ARGUMENTS
-    launch.py serve MODULE...            requests come over standard input, a Unix socket; harness.sandbox.forkserver makes them
+    launch.py serve MODULE...            reads requests of harness.sandbox.forkserver from standard input, a Unix socket
 
-A script of its own, run by path, so that the kernel's process imports nothing of the harness. Each kernel has limits and, with
-SWEEP and when served, a parent that stays and, when the kernel ends or it is told to stop, kills whatever the kernel started,
-also what called setsid.
+This is a script that runs by path, so that the kernel's process imports nothing of the harness. Each kernel has limits. With SWEEP, and
+when served, it also has a parent process, which kills all the kernel's descendants when the kernel ends or must stop, including those
+that called setsid.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ip
 IMPORTED_AT_FIRST_USE = {"torch": "torch._dynamo"}
 """The first step of an optimizer imports it, and takes longer than importing torch."""
 INLINE = "module://matplotlib_inline.backend_inline"
-"""What ipykernel sets for its kernels; matplotlib reads it when it is imported, which is earlier here."""
+"""ipykernel sets this for its kernels; here matplotlib is imported earlier and needs it already."""
 
 
 def limit(memory_gib: float, file_mib: float) -> None:
-    """Bound the address space and the size of a file; child processes inherit both.
+    """Limit the address space and the file size; child processes inherit both limits.
 
     torch and matplotlib reserve 1.4 GiB of address space for 0.35 GiB of memory, so 1.5 GiB are added.
     """
@@ -50,7 +50,7 @@ def limit(memory_gib: float, file_mib: float) -> None:
 
 
 def adopt() -> None:
-    """Become the parent of whatever this process's descendants leave behind."""
+    """Become the parent of the orphans among this process's descendants."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -59,7 +59,7 @@ def die_with_parent(by: int) -> None:
 
 
 def watch_over(kernel: int) -> int:
-    """Wait for the kernel's end, or end it on SIGTERM; return its exit code when nothing that it started is left.
+    """Wait for the kernel's end, or end it on SIGTERM; return its exit code when all its processes have ended.
 
     SIGTERM and SIGCHLD must be blocked since before the kernel was started.
     """
@@ -73,7 +73,7 @@ def watch_over(kernel: int) -> int:
 
 
 def kill_children() -> None:
-    """Kill all children, and those that become children by that, until there are none."""
+    """Kill all children, including orphans that become children, until none are left."""
     while children := _children():
         for child in children:
             with suppress(ProcessLookupError):
@@ -83,7 +83,7 @@ def kill_children() -> None:
 
 
 def _reap(kernel: int) -> int | None:
-    """Collect whoever has ended; return the kernel's exit code if it is among them."""
+    """Collect ended children; return the kernel's exit code if it is among them."""
     code = None
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -93,7 +93,7 @@ def _reap(kernel: int) -> int | None:
 
 
 def _children() -> list[int]:
-    """All processes whose parent is this one: orphans of the kernel's come here too."""
+    """All children of this process, orphans of the kernel included."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -105,7 +105,7 @@ def _children() -> list[int]:
 
 
 def start_one(memory_gib: str, file_mib: str, sweeps: str, *arguments: str) -> NoReturn:
-    """Become a kernel, or its parent that sweeps."""
+    """Become a kernel, or the parent that sweeps after it."""
     limit(float(memory_gib), float(file_mib))
     kernel = [sys.executable, "-m", "ipykernel_launcher", *arguments]
     if sweeps != "sweep" or sys.platform != "linux":
@@ -117,12 +117,12 @@ def start_one(memory_gib: str, file_mib: str, sweeps: str, *arguments: str) -> N
 
 
 def with_first_uses(modules: list[str]) -> list[str]:
-    """Add what modules import when they are first used."""
+    """Add modules that others import at first use."""
     return [*modules, *(IMPORTED_AT_FIRST_USE[name] for name in modules if name in IMPORTED_AT_FIRST_USE)]
 
 
 def serve(modules: list[str]) -> NoReturn:
-    """Import what kernels will need, then fork one for each request, until the other side closes."""
+    """Import what kernels need, then fork one per request until the other side closes."""
     os.environ.setdefault("MPLBACKEND", INLINE)
     before = dict(os.environ)
     gc.disable()  # It would look through all that is imported, again and again: a tenth of the time.
@@ -156,7 +156,7 @@ def serve(modules: list[str]) -> NoReturn:
 
 
 def _keep(request: dict[str, Any], channel: int, log: int) -> NoReturn:
-    """Be the parent of one kernel: in a session of its own, say when it is up and with which code it ended."""
+    """Be the parent of one kernel, in its own session: report when it is up, and its exit code."""
     code = 1
     try:
         os.setsid()
@@ -181,7 +181,7 @@ def _keep(request: dict[str, Any], channel: int, log: int) -> NoReturn:
 
 
 def _become_kernel(request: dict[str, Any], said: socket.socket) -> NoReturn:
-    """Be a kernel as a fresh process would be: own descriptors, environment, folder and random state."""
+    """Be a kernel like a new process: with its own descriptors, environment, folder and random state."""
     code = 1
     try:
         die_with_parent(signal.SIGKILL)

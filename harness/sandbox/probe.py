@@ -1,8 +1,8 @@
-"""What a kernel is asked after its notebook: all at once, or in turn, where a record goes to the kernel when the one before it is answered.
+"""Call the learner's functions after the notebook: on all inputs at once, or record by record.
 
-What a kernel holds cannot be kept from code that looks for it, so what comes later is not there; and an answer that was given stays here. The
-inputs of a kata's probe may hold a folder `in_turn` of sequences, one a file, a JSON value a line: they stay on this side, and the kernel
-gets one line for each answer through a socket (`fixtures.probing.take_turns` is its other end).
+A kernel cannot hide data from code that searches it, so later records stay on this side, and so do given answers. The inputs of a
+kata's probe may hold a folder `in_turn`: one sequence per file, one JSON value per line. The kernel receives the next line through a
+socket once it has answered the last (`fixtures.probing.take_turns` is the other end).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ LOOK_EVERY_S = 0.2
 
 
 class Turns:
-    """Asks one kernel, from a thread of its own, and keeps its answers: a list for each sequence."""
+    """Sends records to one kernel from its own thread, and keeps the answers: a list for each sequence."""
 
     def __init__(self, sequences: Path, address: Path) -> None:
-        """sequences: a folder of .jsonl files, asked in the order of their names. address: a file that tells the kernel where to ask."""
+        """sequences: a folder of .jsonl files, sent in the order of their names. address: a file with the socket's address for the kernel."""
         self.answers: list[list[Any]] = []
         self._sequences = sorted(sequences.glob("*.jsonl"))
         self._over = threading.Event()
-        # A path of a socket has a hundred characters at most.
+        # A socket's path has at most a hundred characters.
         unix = hasattr(socket, "AF_UNIX")
         self._listener = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         self._listener.bind(str(address.with_suffix(".socket")) if unix else ("127.0.0.1", 0))
@@ -49,7 +49,7 @@ class Turns:
                 break
         else:
             return
-        # Whatever ends the other side ends the questions: what is not answered stays so.
+        # When the other side ends, the remaining records stay unanswered.
         with connection, suppress(OSError, ValueError, RecursionError):
             connection.settimeout(LOOK_EVERY_S)
             self._ask(connection)
@@ -76,13 +76,13 @@ class Turns:
         return line
 
     def close(self) -> None:
-        """End the questions."""
+        """Stop sending."""
         self._over.set()
         self._thread.join()
         self._listener.close()
 
     def leave(self, evidence: Path) -> None:
-        """Write the answers as in_turn.json to what a dead kernel left, in the place of anything of that name."""
+        """Write the answers as in_turn.json into the evidence of an ended kernel, over any file of that name."""
         path = evidence / f"{FOLDER}.json"
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -91,14 +91,14 @@ class Turns:
 
 
 class Probe:
-    """What one kernel is asked when its notebook has run."""
+    """The inputs of one kernel's probe, provided after its notebook has run."""
 
     def __init__(self, script: Path | None, inputs: Callable[[], Path | None], stage: Stage) -> None:
         self._script, self._inputs, self._stage = script, inputs, stage
         self._turns: Turns | None = None
 
     def bring(self, cell: str) -> None:
-        """Show the kernel what it will be asked, before its last cell; what is asked in turn stays here."""
+        """Copy the inputs to the kernel before its last cell; those sent record by record stay here."""
         if cell != PROBE_CELL or self._script is None or (inputs := self._inputs()) is None:
             return
         shown = self._stage.probe / "inputs"
@@ -115,6 +115,6 @@ class Probe:
             self._turns.close()
 
     def leave(self, evidence: Path) -> None:
-        """Put the answers that were given in turn where the kernel's evidence is."""
+        """Write the answers to single records into the kernel's evidence."""
         if self._turns:
             self._turns.leave(evidence)

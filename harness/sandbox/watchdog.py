@@ -1,4 +1,4 @@
-"""What goes on beside a run: its telemetry as it is written, what it holds of memory and disk, its deadline, and its end."""
+"""Observe a run from outside: its telemetry as it is written, its memory and disk, its deadline, its end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TAIL_BYTES = 4 * 2**20
 
 
 class Watchdog:
-    """Follows a run from a thread of its own: telemetry, memory, disk and the deadline, which papermill may overlook."""
+    """Follows a run from its own thread: telemetry, memory, disk and the deadline, which papermill may miss."""
 
     def __init__(
         self,
@@ -85,12 +85,12 @@ class Watchdog:
         memory_gib = _memory_gib(self._session.km)
         self.peak_memory_gib = max(self.peak_memory_gib, memory_gib)
         if memory_gib > self._budget.memory_gib:
-            return "out_of_memory", f"the run held {memory_gib:.1f} GiB of memory; its budget is {self._budget.memory_gib:g} GiB"
+            return "out_of_memory", f"the run used {memory_gib:.1f} GiB of memory; its limit is {self._budget.memory_gib:g} GiB"
         files, gib = _disk_use(*self._workspace.folders)
         if gib > MAX_EVIDENCE_GIB or files > MAX_EVIDENCE_FILES:
             return (
                 "out_of_disk",
-                f"the run wrote {gib:.1f} GiB in {files} files; at most {MAX_EVIDENCE_GIB:g} GiB in {MAX_EVIDENCE_FILES} files are kept",
+                f"the run wrote {gib:.1f} GiB in {files} files; the limit is {MAX_EVIDENCE_GIB:g} GiB in {MAX_EVIDENCE_FILES} files",
             )
         return None
 
@@ -117,7 +117,7 @@ def _disk_use(*folders: Path) -> tuple[int, float]:
 
 
 def _process(km: LabKernelManager) -> Any:
-    """What was started for the kernel: it, or its parent."""
+    """The process that was started: the kernel or its parent."""
     return getattr(km.provisioner, "process", None) if km.provisioner else None
 
 
@@ -126,7 +126,7 @@ def _processes(km: LabKernelManager) -> list[psutil.Process]:
         return []
     try:
         root = psutil.Process(process.pid)
-        # The parent of a forked kernel holds nothing of its own.
+        # The parent of a forked kernel uses no memory of its own.
         return [*([] if isinstance(process, ForkedProcess) else [root]), *root.children(recursive=True)]
     except psutil.Error:
         return []
@@ -153,7 +153,7 @@ class _Tail:
 
 
 def end(km: LabKernelManager, sandboxed: bool, server: ForkServer | None) -> None:
-    """Kill the kernel and wait until nothing that it started is left."""
+    """Kill the kernel and wait until all its processes have ended."""
     if (process := _process(km)) is None:
         return
     alive = _processes(km)
@@ -174,4 +174,4 @@ def end(km: LabKernelManager, sandboxed: bool, server: ForkServer | None) -> Non
 
 
 def too_late(budget: Budget) -> str:
-    return f"the notebook used up its {budget.notebook_s:g} s"
+    return f"the notebook exceeded its limit of {budget.notebook_s:g} s"

@@ -1,4 +1,4 @@
-"""What of the lab works on this machine, what is missing, and the remedy."""
+"""What works on this machine, what is missing, and the remedy."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ MIN_MEMORY_GIB = 4.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at."""
+    """One examined part of the machine."""
 
     what: str
     state: Literal["ok", "worse", "missing"]
-    """worse: checks run, with the loss that `remedy` names."""
+    """worse: attempts run, with the limitation that `remedy` names."""
     found: str
     remedy: str = ""
 
 
 def examine_machine() -> list[Finding]:
-    """Look at everything that a check needs."""
-    return [_python(), _torch(), _jupyter(), _cage(), _cores(), _memory(), _disk(), *_katas()]
+    """Examine everything that an attempt needs."""
+    return [_python(), _torch(), _jupyter(), _bubblewrap(), _cores(), _memory(), _disk(), *_katas()]
 
 
 def _python() -> Finding:
@@ -46,9 +46,9 @@ def _torch() -> Finding:
     try:
         found = version("torch")
     except PackageNotFoundError:
-        return Finding("torch", "missing", "not installed", "remove .venv and run make again")
+        return Finding("torch", "missing", "not installed", "remove .venv and rerun make")
     if found.partition("+")[0] != pinned.removeprefix("torch=="):
-        return Finding("torch", "worse", found, f"bars are calibrated for {pinned}: pip install {pinned}")
+        return Finding("torch", "worse", found, f"thresholds are calibrated for {pinned}: pip install {pinned}")
     return Finding("torch", "ok", found)
 
 
@@ -58,7 +58,7 @@ def _jupyter() -> Finding:
     return Finding("JupyterLab", "ok", version("jupyterlab"))
 
 
-def _cage() -> Finding:
+def _bubblewrap() -> Finding:
     sandbox = find_sandbox()
     if not sandbox.sandboxed:
         return Finding("bubblewrap", "worse", "notebooks run unsandboxed", sandbox.why_not)
@@ -68,7 +68,7 @@ def _cage() -> Finding:
 def _cores() -> Finding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2:
-        return Finding("cores", "worse", str(cores), "budgets are made for two cores; runs may be stopped for time")
+        return Finding("cores", "worse", str(cores), "budgets assume two cores; runs may exceed their time limit")
     return Finding("cores", "ok", str(cores))
 
 
@@ -79,7 +79,7 @@ def _memory() -> Finding:
     return (
         Finding("memory", "ok", found)
         if gib >= MIN_MEMORY_GIB
-        else Finding("memory", "worse", found, f"{MIN_MEMORY_GIB:g} GiB or more let two runs go side by side")
+        else Finding("memory", "worse", found, f"{MIN_MEMORY_GIB:g} GiB or more allow two parallel runs")
     )
 
 
@@ -95,7 +95,7 @@ def _disk() -> Finding:
     exists = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(exists).free / 2**30
     if not os.access(exists, os.W_OK):
-        return Finding("runs", "missing", f"{folder} cannot be written to", "keep runs elsewhere: KATA_RUNS=folder")
+        return Finding("runs", "missing", f"{folder} is not writable", "keep runs elsewhere: KATA_RUNS=folder")
     if free < MIN_FREE_GIB:
         return Finding("runs", "worse", f"{free:.1f} GiB free at {folder}", "remove old runs, or keep them elsewhere: KATA_RUNS=folder")
     return Finding("runs", "ok", f"{free:.0f} GiB free at {folder}")

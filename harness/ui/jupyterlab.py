@@ -1,4 +1,4 @@
-"""JupyterLab on the katas: how it is started, and the page that it starts at."""
+"""Start JupyterLab on the katas, at a start page with the learner's progress."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from harness.ui.progress import start_page
 OVERRIDES = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 WORKSPACE = "start"
 PAGE = Path(".runs", "start.md")
-"""In the folder that JupyterLab shows, which holds the folder of katas."""
-OPEN_PAGE = "*Each check writes this page anew; File → Reload … from Disk shows what came since it was opened, as does* `%kata progress`."
+"""Relative to the folder that JupyterLab shows, which holds the folder of katas."""
+OPEN_PAGE = "*Each attempt updates this page. File → Reload … from Disk shows the newest version, as does* `%kata progress`."
 
 
 def command(katas: Path, kata: Kata | None, options: Sequence[str] = ()) -> list[str]:
-    """Return the arguments of python that open JupyterLab at the start page, written anew, or at a kata's notebook."""
+    """Return the Python arguments that open JupyterLab at the updated start page, or at a kata's notebook."""
     root = katas.resolve().parent
     page = write_start_page(katas)
     place = page.parent / "lab"
@@ -28,7 +28,7 @@ def command(katas: Path, kata: Kata | None, options: Sequence[str] = ()) -> list
     _write_workspace(place, page.relative_to(root).as_posix(), katas.name)
     settings = [
         f"--ServerApp.root_dir={root}",
-        # The page lies in a dot folder; the file browser goes on hiding those.
+        # The page lies in a dot folder; the file browser still hides those.
         "--ContentsManager.allow_hidden=True",
         f"--LabApp.default_url=/lab/{target}",
         f"--LabApp.app_settings_dir={place}",
@@ -38,7 +38,7 @@ def command(katas: Path, kata: Kata | None, options: Sequence[str] = ()) -> list
 
 
 def _write_settings(place: Path) -> None:
-    """Write what JupyterLab starts with here instead of its defaults; what a user chose goes before it.
+    """Write this lab's defaults for JupyterLab; the user's own settings win.
 
     https://jupyterlab.readthedocs.io/en/stable/user/directories.html#overrides-json
     """
@@ -46,7 +46,7 @@ def _write_settings(place: Path) -> None:
 
 
 def _write_workspace(place: Path, page: str, browsed: str) -> None:
-    """Write a workspace that has the start page open, as a page to read: https://jupyterlab.readthedocs.io/en/stable/user/workspaces.html"""
+    """Write a workspace in which the start page is open, rendered: https://jupyterlab.readthedocs.io/en/stable/user/workspaces.html"""
     from jupyterlab_server.workspaces_handler import WorkspacesManager
 
     widget = f"markdownviewer-widget:{page}"
@@ -72,6 +72,6 @@ def write_start_page(katas: Path) -> Path:
 
 
 def refresh_start_page(katas: Path) -> None:
-    """Write the start page anew where JupyterLab was started from it."""
+    """Update the start page if there is one."""
     if (katas.resolve().parent / PAGE).exists():
         write_start_page(katas)

@@ -1,4 +1,4 @@
-"""Notice when a learner has saved other code; whatever else editors do in a notebook's folder is no reason to run it again."""
+"""Notice when a learner has saved changed code; other activity in a notebook's folder causes no rerun."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from harness.course.notebook import authored
 from harness.course.submission import Submission, read_submission, submit
 
 QUIET_MS = 100
-"""Changes that follow each other within this time are one save: editors write, rename and write again."""
+"""Changes within this time are one save: editors write, rename and write once more."""
 LOOK_MS = 2000
-"""Some file systems tell of no changes: the file is looked at all the same."""
+"""Some file systems report no changes, so the file is also read at this interval."""
 
 
 def versions(kata: Kata, notebook: Path, stop: threading.Event | None = None) -> Iterator[Submission | SubmissionError]:
-    """Yield the notebook as it is now and after each save that changed what would run, or says why it cannot run, until `stop` is set.
+    """Yield the notebook now and after each save that changes its code, or the reason why it cannot run, until `stop` is set.
 
-    An autosave, a moved cursor, new outputs, another cell's collapse: the file changes, and nothing is yielded.
+    An autosave, a moved cursor, new outputs or a collapsed cell change the file, but yield nothing.
     """
     shipped, last = authored(kata), ""
     name, path = shown(notebook), notebook.resolve()

@@ -162,8 +162,8 @@ def test_a_notebook_without_cell_ids_is_told_so(sums, shipped, learner):
     [
         ("", "is empty; expected a Jupyter notebook"),
         ("{", r"is not JSON \(line 1: "),
-        ("[1]", "is JSON but no notebook of format 4"),
-        ('{"nbformat": 3, "worksheets": []}', "is JSON but no notebook of format 4"),
+        ("[1]", "is JSON but not a notebook of format 4"),
+        ('{"nbformat": 3, "worksheets": []}', "is JSON but not a notebook of format 4"),
         (b"\xff\xfe\x00", "is not a notebook"),
     ],
 )
@@ -192,7 +192,7 @@ def test_a_notebook_nested_too_deeply_is_refused(tmp_path, text):
 def test_a_pipe_in_a_notebooks_place_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x.ipynb")
 
-    with pytest.raises(SubmissionError, match="it is no regular file"):
+    with pytest.raises(SubmissionError, match="it is not a regular file"):
         read_submission(tmp_path / "x.ipynb")
 
 

@@ -98,24 +98,24 @@ def test_a_pause_stops_the_clock_and_stands_on_the_card(kata, sat):
 
     refused = kata("exam", "check", "sums")
     assert refused.exit_code == 2
-    assert "exam 1 is paused; make exam goes on" in text(refused)
-    assert "Exam 1 goes on." in kata("exam").output
+    assert "exam 1 is paused; make exam continues it" in text(refused)
+    assert "Exam 1 continues." in kata("exam").output
     assert "pauses: 1, 16:4" in text(kata("exam", "finish"))
     assert exams()[0].clock(time.time()) == pytest.approx(30, abs=3)
 
 
-def test_the_exams_own_night_is_judged_first_and_then_two_unseen_ones(kata, sat, sums):
+def test_the_exams_public_seed_is_judged_first_and_then_two_held_out_ones(kata, sat, sums):
     repair(sat, sums, "leave-the-marker-out")
 
     done = kata("exam", "check", "sums", "--confidence", "0.9")
 
     assert done.exit_code == 0, done.output
-    assert f"public night (seed {sat.of('sums').seed})" in done.output
-    [check] = exams()[0].checks("sums")
-    assert check.judged.right == ("cause", "first_bad_step")
-    assert check.told[0].seed == sat.of("sums").seed
-    assert len({told.seed for told in check.told}) == 3
-    assert "checks: 1 of 5 used" in text(done)
+    assert f"public seed {sat.of('sums').seed}" in done.output
+    [attempt] = exams()[0].attempts("sums")
+    assert attempt.judged.right == ("cause", "first_bad_step")
+    assert attempt.told[0].seed == sat.of("sums").seed
+    assert len({told.seed for told in attempt.told}) == 3
+    assert "attempts: 1 of 5 used" in text(done)
     assert "0.9, kept" in done.output
 
 
@@ -178,9 +178,9 @@ def test_the_checks_are_counted_and_a_run_that_could_not_be_judged_is_not(kata, 
     refused = kata("exam", "check", "sums")
 
     assert died.exit_code == 3
-    assert "0 of 5 used; this one could not be judged and does not count" in text(died)
+    assert "0 of 5 used; this attempt could not be judged and does not count" in text(died)
     assert refused.exit_code == 2
-    assert "all 5 checks of `sums` are used" in text(refused)
+    assert "all 5 attempts on `sums` are used" in text(refused)
 
 
 def test_after_the_end_checks_are_refused_and_what_there_is_is_scored(kata, sat):
@@ -191,11 +191,11 @@ def test_after_the_end_checks_are_refused_and_what_there_is_is_scored(kata, sat)
     ended = kata("exam")
 
     assert refused.exit_code == 2
-    assert "time is up: exam 1 had 2 minutes. make exam-finish shows what it came to" in text(refused)
+    assert "time is up: exam 1 had 2 minutes. make exam-finish shows the score card" in text(refused)
     assert "Exam 1: 2:00 used of 2:00" in ended.output
     assert "0 of 2 fields" in ended.output
     assert "1 of 5" in ended.output
-    assert "Time was up. make exam once more starts another one." in ended.output
+    assert "Time was up. make exam starts another one." in ended.output
     assert (sat.folder / "card.html").exists()
     assert len(exams()) == 1
 
@@ -208,21 +208,21 @@ def test_the_reviewers_page_waits_for_the_end(kata, sat):
     assert refused.exit_code == 2
     assert "make exam-finish ends it" in text(refused)
     assert done.exit_code == 0
-    assert "Never checked." in (sat.folder / "review.html").read_text()
+    assert "No attempt." in (sat.folder / "review.html").read_text()
 
 
 def test_a_lost_notebook_comes_back_and_a_spoilt_one_can_be_reset(kata, sat):
     notebook = sat.notebook(sat.of("sums"))
     notebook.unlink()
     assert kata("exam", "check", "sums").exit_code == 4
-    assert "what was missing is as it was handed out" in text(kata("exam"))
+    assert "the missing files are as handed out" in text(kata("exam"))
 
     notebook.write_text("spoilt")
     spoilt = kata("exam", "check", "sums")
     assert (spoilt.exit_code, "make reset KATA=" in spoilt.output) == (4, True)
     assert "Your notebook is kept as" in text(kata("reset", "sums"))
     assert nbformat.read(notebook, 4).cells
-    assert exams()[0].checks("sums") == []
+    assert exams()[0].attempts("sums") == []
 
 
 @pytest.mark.parametrize(
@@ -280,6 +280,6 @@ def test_a_check_that_is_killed_loses_nothing(kata, sat, toys, runs):
     running.send_signal(signal.SIGKILL)
     running.wait()
 
-    [check] = open_exam(time.time()).checks("sums")
-    assert (check.confidence, check.counted, check.judged) == (0.5, False, None)
+    [attempt] = open_exam(time.time()).attempts("sums")
+    assert (attempt.confidence, attempt.counted, attempt.judged) == (0.5, False, None)
     assert "5 of 5" in kata("exam", "status").output

@@ -12,7 +12,7 @@ from harness.course.kata import Kata, KataToml, load_kata
 from harness.course.notebook import authored
 from harness.course.submission import read_submission, submit
 from harness.exam import draw as module
-from harness.exam.draw import as_authored, draw, exam_copy, in_tracks, lay_out, mend, met, night, reset
+from harness.exam.draw import as_authored, draw, exam_copy, in_tracks, lay_out, mend, met, public_seed, reset
 from harness.exam.state import Drawn, Started, append, new_folder, read
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def course(tmp_path):
     def course(*rows):
         katas = []
         for name, track, level, minutes in rows:
-            toml = {"schema": 1, "title": name, "track": track, "level": level, "minutes": minutes}
+            toml = {"schema": 2, "kind": "repair", "title": name, "track": track, "level": level, "minutes": minutes}
             toml |= {"budget": {"notebook_s": 1.0, "memory_gib": 1.0}, "cells": {"editable": ["a"]}}
             folder = tmp_path / "course" / name
             (folder / ".meta").mkdir(parents=True)
@@ -42,7 +42,7 @@ def names(drawn):
 
 
 @pytest.fixture
-def desk(sums):
+def exam(sums):
     """An exam of the toy kata, laid out and started."""
     folder = new_folder()
     lay_out(folder, sums, SUMS)
@@ -62,14 +62,14 @@ def test_a_draw_is_spread_over_tracks_and_levels(course):
         assert len(levels) == 2
 
 
-def test_the_same_seed_draws_the_same_katas_and_nights(course):
+def test_the_same_seed_draws_the_same_katas_and_public_seeds(course):
     katas = course(*((f"k{i}", f"t{i % 3}", 1 + i % 4, 20) for i in range(9)))
 
     once, again, other = (draw(katas, set(), minutes=90, seed=seed, also_seen=False) for seed in (7, 7, 8))
 
     assert once == again
     assert {one.seed for one in once}.isdisjoint(one.seed for one in other)
-    assert all(one.seed == night(7, one.kata) >= module.FIRST_EXAM_SEED for one in once)
+    assert all(one.seed == public_seed(7, one.kata) >= module.FIRST_EXAM_SEED for one in once)
 
 
 def test_as_many_are_drawn_as_fit_and_one_at_least(course):
@@ -79,8 +79,8 @@ def test_as_many_are_drawn_as_fit_and_one_at_least(course):
     assert names(draw(katas, set(), minutes=10, seed=3, also_seen=False)) == {"a"}
 
 
-def test_a_kata_has_five_checks_and_one_more_for_every_ten_minutes(course):
-    assert [one.checks for one in draw(course(("a", "t", 1, 9), ("b", "t", 2, 35)), set(), minutes=60, seed=3, also_seen=False)] == [5, 8]
+def test_a_kata_has_five_attempts_and_one_more_for_every_ten_minutes(course):
+    assert [one.attempts for one in draw(course(("a", "t", 1, 9), ("b", "t", 2, 35)), set(), minutes=60, seed=3, also_seen=False)] == [5, 8]
 
 
 def test_what_was_met_is_not_drawn_unless_asked_for(course):
@@ -99,7 +99,7 @@ def test_too_few_are_refused_with_what_to_do(course):
     message = str(refused.value)
     assert "too few katas for 90 minutes" in message
     assert "`b`, meant for 20 minutes in all" in message
-    assert "MINUTES=20" in message and "SEEN=1" in message and "Nothing was started" in message
+    assert "MINUTES=20" in message and "SEEN=1" in message and "No exam was started" in message
 
 
 def test_every_way_of_meeting_a_kata_counts(sums, toys, runs):
@@ -150,8 +150,8 @@ def test_only_the_learners_changes_to_an_exams_copy_count(sums):
     assert '"cause": "data"' in submission.notebook.cells[-1].source
 
 
-def test_the_night_lies_where_the_notebook_looks_for_it_and_the_answers_do_not(sums, desk):
-    folder = desk.notebook(SUMS).parent
+def test_the_scene_lies_where_the_notebook_looks_for_it_and_the_answers_do_not(sums, exam):
+    folder = exam.notebook(SUMS).parent
     code = "from fixtures import scene; print(scene.open(2000007) / 'readings.json')"
 
     done = subprocess.run(
@@ -163,26 +163,26 @@ def test_the_night_lies_where_the_notebook_looks_for_it_and_the_answers_do_not(s
     assert sorted(p.name for p in folder.iterdir()) == ["checks.py", "sums.ipynb", "world"]
 
 
-def test_what_was_lost_is_written_again_and_the_learners_work_is_kept(sums, desk):
-    notebook = desk.notebook(SUMS)
-    assert not mend(desk, sums)
+def test_lost_files_are_rewritten_and_the_learners_work_is_kept(sums, exam):
+    notebook = exam.notebook(SUMS)
+    assert not mend(exam, sums)
 
     notebook.write_text("mine")
     (notebook.parent / "world" / "2000007" / "readings.json").unlink()
     (notebook.parent / "world" / "2000007").rmdir()
-    assert mend(desk, sums)
+    assert mend(exam, sums)
     assert notebook.read_text() == "mine"
 
     notebook.unlink()
-    assert mend(desk, sums)
+    assert mend(exam, sums)
     assert read_submission(notebook).cells
 
 
-def test_a_reset_keeps_the_learners_notebook_beside_it(sums, desk):
-    notebook = desk.notebook(SUMS)
-    assert reset(desk, sums) is None
+def test_a_reset_keeps_the_learners_notebook_beside_it(sums, exam):
+    notebook = exam.notebook(SUMS)
+    assert reset(exam, sums) is None
 
     notebook.write_text("mine")
 
-    assert reset(desk, sums).read_text() == "mine"
+    assert reset(exam, sums).read_text() == "mine"
     assert read_submission(notebook).cells

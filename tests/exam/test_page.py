@@ -1,3 +1,4 @@
+import json
 from html.parser import HTMLParser
 
 import pytest
@@ -11,14 +12,17 @@ from harness.exam.page import write_card, write_review
 from harness.exam.scorecard import score
 from harness.exam.state import Asked, Drawn, Finished, Judged, Paused, Resumed, Started, Told, append, new_folder, read
 from harness.ui import lab_notebook
+from harness.ui.view import view_of
 
-NIGHT = 2_000_007
-SUMS = Drawn("sums", NIGHT, 5, 1, "toys", 1, False)
+SEED = 2_000_007
+SUMS = Drawn("sums", SEED, 5, 1, "toys", 1, False)
 
 
 @pytest.fixture
 def review(sums, with_fix, kernels):
-    """Sit an exam of the toy kata with real checks, and return its score card and the two pages."""
+    """Sit an exam of the toy kata with real attempts, and return its score card and the two pages."""
+    proven = {"variants": {"clip-readings": {"failed": ["check_the_total_is_right"]}}}
+    (sums.meta / "proof.json").write_text(json.dumps(proven))
 
     def review(*notebooks):
         folder = new_folder()
@@ -29,10 +33,10 @@ def review(sums, with_fix, kernels):
             at = 1310.0 + 60 * number
             append(folder, Asked(at, "sums", number, confidence))
             if notebook is None:
-                append(folder, Told(at, "sums", number, NIGHT, False))
+                append(folder, Told(at, "sums", number, SEED, False))
                 continue
-            done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), RunContext(kernels), seed=None, public_seed=NIGHT)
-            lab_notebook.write(sums, done)
+            done = attempt(sums, submit(sums, authored(sums), notebook, "x.ipynb"), RunContext(kernels), seed=None, public_seed=SEED)
+            lab_notebook.write(view_of(sums, done, exam=True))
             failed = tuple(check.name for check in done.decisive.verdict.failed) if done.decisive.verdict else ()
             diagnosis = done.diagnosis
             right, wrong = (diagnosis.right, diagnosis.wrong) if diagnosis else ((), ())
@@ -73,14 +77,14 @@ def test_the_pages_need_nothing_else_and_can_be_read_without_seeing_them(review,
     assert "<script" not in page
 
 
-def test_the_reviewers_page_replays_every_check(review, with_fix):
+def test_the_reviewers_page_replays_every_attempt(review, with_fix):
     clipped, fixed = with_fix("clip-readings"), with_fix("leave-the-marker-out")
     clipped.cells.append(new_markdown_cell("Hypothesis: one reading is <too> large"))
 
     _, _, page = review((clipped, 0.9), (fixed, None))
 
-    assert "Check 1 at 1:10: fails on the exam&#39;s night (1 claim does not hold)" in page
-    assert "Check 2 at 2:10: holds on all nights" in page
+    assert "Attempt 1 at 1:10: fails on the public seed (1 claim does not hold)" in page
+    assert "Attempt 2 at 2:10: holds on all seeds" in page
     assert "Hypothesis: one reading is &lt;too&gt; large" in page
     assert "<ins>+    return sum(min(r, 10.0) for r in readings)</ins>" in page
     assert "<del>-    return sum(min(r, 10.0) for r in readings)</del>" in page
@@ -106,21 +110,21 @@ def test_the_card_has_the_figures_with_what_they_mean(review, with_fix):
     assert "at 2:10" in card
     assert "2 of 5" in card
     assert "Brier score 0.43 over 2 claims" in card
-    assert "The first check that came with a field of the diagnosis filled in, and rightly." in card
+    assert "The first attempt with a field of the diagnosis filled in and right." in card
 
 
-def test_a_check_that_was_broken_off_is_shown_as_one(review):
+def test_an_interrupted_attempt_is_shown_as_one(review):
     _, card, page = review((None, 0.5))
 
-    assert "broken off, after a verdict was shown: it counts" in page
+    assert "interrupted after a verdict was shown: it counts" in page
     assert "1 of 5" in card
 
 
-def test_a_lost_page_of_the_lab_book_is_said_to_be_lost(review, with_fix, sums, runs):
+def test_a_lost_entry_of_the_lab_notebook_is_named(review, with_fix, sums, runs):
     card, _, _ = review((with_fix("clip-readings"), None))
     (runs / "sums" / "0001" / lab_notebook.FILE).unlink()
 
     page = write_review(score(card.exam, {"sums": sums}, 2000.0), {"sums": sums}).read_text()
 
-    assert "The page of this check is not there." in page
-    assert "fails on the exam&#39;s night" in page
+    assert "The entry of this attempt is missing." in page
+    assert "fails on the public seed" in page

@@ -28,7 +28,7 @@ def check(time, kata, number, exit_code, right=(), wrong=("cause",), confidence=
     return Asked(time, kata, number, confidence), done
 
 
-def test_first_evidence_is_the_first_check_with_a_right_field(card):
+def test_first_evidence_is_the_first_attempt_with_a_right_field(card):
     found = card(
         *check(60, "sums", 1, 1), *check(120, "sums", 2, 1, ("cause",), ("step",)), *check(300, "sums", 3, 0, ("cause", "step"), ())
     )

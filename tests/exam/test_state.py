@@ -102,11 +102,11 @@ def test_only_what_runs_or_is_paused_is_open(sit):
         ((), False),
     ],
 )
-def test_a_check_counts_when_it_was_judged_or_broken_off_after_a_verdict(sit, events, counts):
+def test_an_attempt_counts_when_it_was_judged_or_interrupted_after_a_verdict(sit, events, counts):
     exam = sit(Asked(1010.0, "sums", 1, None), *events)
 
     assert exam.used(SUMS) == counts
-    assert exam.checks("sums")[0].at_s == 10.0
+    assert exam.attempts("sums")[0].at_s == 10.0
 
 
 def test_help_is_refused_for_the_katas_of_an_open_exam_alone(sit):
@@ -114,7 +114,7 @@ def test_help_is_refused_for_the_katas_of_an_open_exam_alone(sit):
 
     refuse_help("doubles", "hints", 1100.0)
     refuse_help("sums", "hints", 1700.0)
-    with pytest.raises(UsageError, match="`sums` is in exam 1, which is open: hints must wait until it is finished") as refused:
+    with pytest.raises(UsageError, match="`sums` is in exam 1, which is open: hints must wait until it ends") as refused:
         refuse_help("sums", "hints", 1100.0)
     assert "make exam-finish" in str(refused.value)
 

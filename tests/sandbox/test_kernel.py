@@ -93,7 +93,7 @@ def test_a_loop_that_ignores_interrupts_ends_with_the_budget(execute):
     done = execute(budget=Budget(notebook_s=3.0, memory_gib=1.0), cells={"total": body})
 
     assert (done.outcome, done.cell) == ("timeout", "total")
-    assert done.message == "the notebook used up its 3 s, in the cell `while True:`"
+    assert done.message == "the notebook exceeded its limit of 3 s, in the cell `while True:`"
     assert done.elapsed_s < 15
 
 
@@ -161,7 +161,7 @@ def test_a_run_that_outgrows_its_memory_is_ended(execute):
     )
 
     assert done.outcome == "out_of_memory"
-    assert re.fullmatch(r"the run held 0\.[3-7] GiB of memory; its budget is 0\.3 GiB, in the cell `.*`", done.message)
+    assert re.fullmatch(r"the run used 0\.[3-7] GiB of memory; its limit is 0\.3 GiB, in the cell `.*`", done.message)
 
 
 def test_memory_beyond_the_address_space_is_out_of_memory(execute):

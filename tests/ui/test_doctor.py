@@ -12,13 +12,16 @@ def test_this_machine_can_run_the_lab():
     assert [f for f in examine_machine() if f.state == "missing"] == []
 
 
-def test_another_torch_is_told_from_the_calibrated_one(monkeypatch):
+def test_another_torch_than_the_calibrated_one_is_named(monkeypatch):
     monkeypatch.setattr(doctor, "version", lambda name: "2.14.1+cpu")
 
-    assert (found("torch").state, found("torch").remedy) == ("worse", "bars are calibrated for torch==2.13.0: pip install torch==2.13.0")
+    assert (found("torch").state, found("torch").remedy) == (
+        "worse",
+        "thresholds are calibrated for torch==2.13.0: pip install torch==2.13.0",
+    )
 
 
-def test_a_machine_without_bubblewrap_is_told_the_package(monkeypatch, tmp_path):
+def test_a_machine_without_bubblewrap_gets_the_package_name(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert found("bubblewrap").state == "worse"
@@ -33,7 +36,7 @@ def test_runs_that_cannot_be_written_have_a_remedy(monkeypatch):
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-def test_fewer_than_two_cores_are_said_to_be_few(monkeypatch, cores):
+def test_fewer_than_two_cores_are_a_finding(monkeypatch, cores):
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)))
 
     assert found("cores").state == ("ok" if cores == 2 else "worse")

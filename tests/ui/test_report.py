@@ -36,7 +36,9 @@ def build(sums, tmp_path):
             rows = [json.dumps({"step": s, "train_loss": 1 + (s == 5) * 4}) for s in range(10)]
             (folder / "evidence" / "telemetry.jsonl").write_text("\n".join(rows) + "\n")
             if isinstance(checks, str):
-                examined.append(Examined(seed, Execution(checks, "total", "the notebook used up its 4 s", 4.0, 0.1, folder), None))
+                examined.append(
+                    Examined(seed, Execution(checks, "total", "the notebook exceeded its limit of 4 s", 4.0, 0.1, folder), None)
+                )
             else:
                 verdict = Verdict(seed, checks, Diagnosis(("cause",), wrong, False))
                 examined.append(Examined(seed, Execution("completed", "run", "", 2.0, 0.1, folder), verdict))
@@ -99,7 +101,7 @@ def test_a_fix_that_fails_a_held_out_seed_is_told_exactly_that(sums, build):
 def test_a_run_that_could_not_be_judged_says_why(sums, build):
     shown = text(sums, build((0, "timeout")))
 
-    assert "timeout: the notebook used up its 4 s" in shown
+    assert "timeout: the notebook exceeded its limit of 4 s" in shown
     assert "This run could not be judged." in shown
 
 
