@@ -286,7 +286,7 @@ def doctor() -> None:
 def lab(katas: Path, name: str | None, options: tuple[str, ...]) -> None:
     """Open JupyterLab at the start page, or at a kata's notebook.
 
-    Options after `--` go to Jupyter: kata lab -- --no-browser"""
+    Options after `--` go to Jupyter, as in `kata lab -- --no-browser`."""
     from harness.ui.jupyterlab import command as lab_command
 
     if name and name.startswith("-"):

@@ -4,6 +4,7 @@ import io
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from harness.course.notebook import authored
 from harness.course.submission import submit
 from harness.sandbox.bubblewrap import find_sandbox
 from harness.ui import report
-from harness.ui.webpage import Words, write_report
+from harness.ui.view import Line, view_of
+from harness.ui.webpage import write_report
 
 
 @pytest.fixture
@@ -219,14 +221,16 @@ def test_a_log_that_is_none_neither_stops_nor_breaks_the_judge(check, sums, tmp_
     assert done.exit_code == 1
     assert [c.name for c in done.decisive.verdict.failed] == ["check_every_reading_is_logged"]
     out = io.StringIO()
-    report.show_examined(Console(file=out), done.decisive)
-    report.show_conclusion(Console(file=out), sums, done)
-    write_report(tmp_path / "report.html", sums, done, Words("x"))
+    view = view_of(sums, done)
+    report.show_examined(Console(file=out), sums, done.decisive, done.public_seed)
+    report.show_conclusion(Console(file=out), view)
+    write_report(tmp_path / "report.html", view)
     assert "\x1b" not in out.getvalue()
 
 
 def test_half_a_character_does_not_break_the_page(check, sums, tmp_path):
-    write_report(tmp_path / "report.html", sums, check(), Words("caf\ud8e9"))
+    view = replace(view_of(sums, check()), conclusion=Line("caf\ud8e9", "bad"))
+    write_report(tmp_path / "report.html", view)
 
     assert "caf?" in (tmp_path / "report.html").read_text()
 

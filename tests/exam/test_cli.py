@@ -220,7 +220,7 @@ def test_a_lost_notebook_comes_back_and_a_spoilt_one_can_be_reset(kata, sat):
     notebook.write_text("spoilt")
     spoilt = kata("exam", "check", "sums")
     assert (spoilt.exit_code, "make reset KATA=" in spoilt.output) == (4, True)
-    assert "Your notebook is kept as" in text(kata("reset", "sums"))
+    assert "Backup of your notebook:" in text(kata("reset", "sums"))
     assert nbformat.read(notebook, 4).cells
     assert exams()[0].attempts("sums") == []
 
