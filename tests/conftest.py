@@ -29,7 +29,7 @@ def runs(tmp_path, monkeypatch):
 
 @pytest.fixture
 def known_held_out_seeds(runs, monkeypatch):
-    """Hidden nights that are the same at each run of a test: a key and seeds that do not change."""
+    """The same held-out seeds in each run of a test."""
     runs.mkdir()
     (runs / key_path().name).write_bytes(bytes(range(KEY_BYTES)))
     monkeypatch.setattr("harness.check.attempt._draw_held_out", lambda: list(HELD_OUT[:NUM_HELD_OUT]))

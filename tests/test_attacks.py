@@ -124,13 +124,13 @@ def test_the_answers_are_not_there_in_the_cage(check, sums):
 
 @pytest.mark.usefixtures("known_held_out_seeds")
 @pytest.mark.parametrize("number", ["SEED", "number_of(SEED)"])
-def test_a_copy_of_the_scene_draws_another_night_than_the_hidden_one(check, number, sums):
+def test_a_copy_of_the_scene_draws_another_scene_than_the_held_out_one(check, number, sums):
     if not find_sandbox().sandboxed:
         pytest.skip("the key is out of sight only in the sandbox")
     scene = (sums.meta / "scene.py").read_text()
     body = f"from fixtures.seeds import number_of\n{scene}\n\ndef total(readings):\n    return truth({number})['total']"
 
-    assert check(total=body, seed=0).fixed, "a practice night can be worked out"
+    assert check(total=body, seed=0).fixed, "a practice seed can be worked out"
     done = check(total=body, seed=HELD_OUT.start)
     if number == "SEED":
         assert refused(done)
@@ -235,11 +235,11 @@ def test_half_a_character_does_not_break_the_page(check, sums, tmp_path):
     assert "caf?" in (tmp_path / "report.html").read_text()
 
 
-def test_leaving_before_the_end_is_no_pass(check):
+def test_an_early_exit_is_not_a_pass(check):
     assert check("leave-the-marker-out", diagnosis="import os\nos._exit(0)").exit_code == 3
 
 
-def test_pasted_outputs_are_no_run(sums, with_fix, kernels):
+def test_pasted_outputs_are_not_a_run(sums, with_fix, kernels):
     notebook = with_fix()
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -257,7 +257,7 @@ def test_a_cell_cannot_choose_its_seed(check):
     assert "5" in (done.folder / "seed-5" / "executed.ipynb").read_text().split("# Parameters")[1][:40]
 
 
-def test_two_checks_at_once_do_not_meet(check):
+def test_two_attempts_at_once_do_not_interfere(check):
     done = []
     threads = [threading.Thread(target=lambda: done.append(check("leave-the-marker-out"))) for _ in range(2)]
     started = time.monotonic()

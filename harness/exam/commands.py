@@ -98,15 +98,8 @@ def show_left(console: Console, exam: Exam, katas: Path, now: float) -> None:
     console.print(
         f"exam {exam.number}: {left} left of {exam.started.minutes}:00{', paused' if exam.paused else ''}", style="bold", highlight=False
     )
-    table = Table(box=None, header_style="dim")
-    for heading in ("kata", "title", "track", "level", "minutes", "attempts left", ""):
-        table.add_column(heading)
     for one in exam.started.drawn:
-        fixed = any(attempt.fixed for attempt in exam.attempts(one.kata))
-        title = find_kata(one.kata, katas).toml.title
-        left_of = f"{one.attempts - exam.used(one)} of {one.attempts}"
-        table.add_row(one.kata, title, one.track, str(one.level), str(one.minutes), left_of, Text("fixed", "green") if fixed else "")
-    console.print(table)
+        _show_drawn(console, exam, one, find_kata(one.kata, katas).toml.title)
     kata = exam.started.drawn[0].kata
     lines = (
         f"  open them:       make exam-lab   or any editor: {shown(exam.notebooks)}/KATA/KATA.ipynb",
@@ -117,6 +110,15 @@ def show_left(console: Console, exam: Exam, katas: Path, now: float) -> None:
     )
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def _show_drawn(console: Console, exam: Exam, drawn: Drawn, title: str) -> None:
+    left = f"{drawn.attempts - exam.used(drawn)} of {drawn.attempts} attempts left"
+    line = Text(f"  {drawn.kata:<20} level {drawn.level}   {drawn.minutes:>3} min   {left}   ", no_wrap=True)
+    if any(attempt.fixed for attempt in exam.attempts(drawn.kata)):
+        line.append("fixed", "green")
+    console.print(line)
+    console.print(Text(f"      {title}", "dim", no_wrap=True, overflow="ellipsis"))
 
 
 def check(exam: Exam, drawn: Drawn, kata: Kata, kernels: Kernels, *, confidence: float | None, now: Clock) -> int:

@@ -17,7 +17,7 @@ def fake_bwrap(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
 
 
-def test_a_host_that_refuses_namespaces_is_uncaged_and_told_the_remedy(fake_bwrap):
+def test_a_host_that_refuses_namespaces_is_unsandboxed_with_a_remedy(fake_bwrap):
     sandbox = find_sandbox()
 
     assert not sandbox.sandboxed
