@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from incidents_proof import Claim, claims, sample
 
-SEEDS = range(4100, 4107)  # 20 incidents each, four of each kind
+SEEDS = range(4100, 4104)  # 20 incidents each, four of each kind, so that every variant occurs
 CALM = 20
 DISCRIMINATORS = {
     "loss_per_rank": 0.25,  # hw: without either, a machine that computes wrongly looks like wrong rows
