@@ -1,4 +1,4 @@
-"""Let runs that the notebook has not seen go by, one step at a time: the next step comes when the alarm has answered the last."""
+"""Replay unseen runs to the alarm, one step at a time: the next step comes after the answer to the last one."""
 
 import signal
 import threading
@@ -10,12 +10,12 @@ import numpy as np
 from fixtures.incidents.replay import Replay
 from fixtures.probing import take_turns
 
-LIMIT_S = 0.1  # a call that takes longer is a step without an answer
-RUN_LIMIT_S = 2.0  # of all calls of a run together; the steps that are left have no answer
+LIMIT_S = 0.1  # a longer call is a step without an answer
+RUN_LIMIT_S = 2.0  # of all calls of a run together; later steps have no answer
 
 
 def probe(notebook, inputs):
-    """Make an alarm for each run and call it with what there is after each step; return what it raised, once a run."""
+    """Make an alarm for each run and call it after each step; return the first exception of each run."""
     make_alarm, runs = notebook["make_alarm"], []
 
     def begin():
@@ -34,14 +34,14 @@ class Watched:
         self.replay, self.spent, self.error = Replay(), 0.0, None
 
     def rings(self, record):
-        """Return whether the alarm rings after one more step; a step without an answer is a step without an alarm."""
+        """Return whether the alarm rings after one more step; without an answer it does not."""
         telemetry, answer, begun = self.replay.add(record), False, time.monotonic()
         if self.spent < RUN_LIMIT_S:
             try:
                 with limited():
                     self.alarm = self.alarm or self.make_alarm()
                     answer = yes_or_no(self.alarm(telemetry))
-            except Exception as e:  # whatever is raised is no answer to this step, and to no other
+            except Exception as e:  # any exception leaves this step without an answer, and no other
                 self.error = self.error or f"{type(e).__name__}: {e}"[:160]
         self.spent += time.monotonic() - begun
         return answer
@@ -55,7 +55,7 @@ def yes_or_no(answer):
 
 @contextmanager
 def limited():
-    """Raise TimeoutError after LIMIT_S; where there are no alarm signals, the notebook's own limit must do."""
+    """Raise TimeoutError after LIMIT_S; without alarm signals, only the notebook's time limit holds."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return

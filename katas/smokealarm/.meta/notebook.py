@@ -1,21 +1,23 @@
 # %% [markdown] id="page"
-# # An alarm that rings after the fire, and on quiet nights
+# # An alarm that calls too late, and for nothing
 #
-# **22:30, before the night shift.** The spike desk watches small runs: two ranks, AdamW, a dashboard that shows the loss as means of five
-# steps. Its alarm rings when that loss is high. Last month it called somebody forty times. Twelve calls were about nothing, nine about changes that
-# somebody had meant, and when it was right, the harm was done: ten updates on bad rows, at a wrong rate, from wrong state, or through a
-# machine that computed wrongly. Some of those curves came back by themselves; the weights did not.
+# **What happened.** The spike desk watches small runs: two ranks, AdamW, a dashboard with the loss as means of five steps. Its alarm rings when that
+# loss is high. Last month it called forty times: twelve times for nothing, nine times for intended changes, and otherwise too late.
 #
-# What you are told on the hand-over call:
-# - somebody lowered the bar, and it rang twice as often; somebody put it on the gradient norm, and that blips on any night;
-# - nodes restart, ranks are slow, configurations are reloaded, validation sets change, lists are out of date for a step or two. All of that
-#   is true and most of it does no harm;
-# - a source that was added, a larger share of a rare one, a loss that is counted otherwise: the curve jumps, and nobody wants to be called;
-# - how high a jump gets and how long it lasts says nothing about what it is.
+# **What is known**
+# - By then, ten updates had used bad rows, a wrong rate, wrong state, or a machine that computed wrong. Some curves recovered; the weights did not.
+# - A lower threshold rang twice as often. The gradient norm peaks on any run.
+# - Node restarts, slow ranks, reloaded configurations, new validation sets and briefly outdated lists are mostly harmless.
+# - New sources, larger shares of rare ones, and losses counted differently make the curve jump. Nobody wants these calls.
+# - A jump's height and length do not tell the cause.
 #
-# You hand over **`make_alarm()`**. It returns a new alarm for a run; the alarm is called after every step with the telemetry so far and says
-# whether to ring. It has four steps from the first bad one. It is judged on runs that nobody here has seen, bad and sound, on this night and,
-# if that holds, replayed on two others.
+# **What you hand over**
+# 1. **`make_alarm()`**: a new alarm for each run; its docstring is the interface.
+# 2. Your **diagnosis**.
+#
+# **Rules**
+# - A call is in time up to four steps after the first bad step; `checks.py` has all thresholds.
+# - It is judged on forty-eight unseen runs, one step at a time, then replayed on two held-out seeds.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -44,15 +46,15 @@ for number, (run, answer) in enumerate(zip(runs, answers)):
 print(*runs[0]["log"], sep="\n")
 
 # %% [markdown] id="hypothesis"
-# Before you look at a curve, write down here: four things go wrong in these runs (rows, rates, state, machines). Which of them can be
-# known before a single update is made from it?
+# Before you look at a curve, write down: four things go wrong in these runs (rows, rates, state, machines). Which of them can be detected before a
+# single update uses it?
 #
 # - My hypothesis:
 # - The column that would prove me wrong:
 
 # %% id="look"
 def show(number, columns=("public_loss", "loss_per_rank", "val_loss", "update_ratio", "grad_norm_per_rank")):
-    """Plot columns of a stored run over the steps; the line is where something happened."""
+    """Plot columns of a stored run over the steps; the line marks the incident or change."""
     t, answer = runs[number], answers[number]
     figure, axes = plt.subplots(len(columns), 1, figsize=(9, 1.5 * len(columns)), sharex=True)
     for axis, column in zip(axes, columns):
@@ -69,18 +71,21 @@ def show(number, columns=("public_loss", "loss_per_rank", "val_loss", "update_ra
 show(0)
 
 # %% [markdown] id="questions"
-# Take a bad run of each kind and go through its first bad step.
+# Take one bad run of each kind and examine its first bad step.
 #
-# - Which columns moved in that step, and in which other runs do they move as far?
-# - Which of them say something about *this* step, and which only compare it with those before?
-# - Of the changes that were meant: what do they move that bad ones move too, and what not?
+# - Which columns changed in that step, and in which other runs do they change as much?
+# - Which of them say something about *this* step alone, and which only mean something in comparison with earlier steps?
+# - What do intended changes move that incidents move too, and what do they not move?
 
 # %% id="alarm"
 def make_alarm():
-    """Return an alarm for one run; what it keeps from step to step is its own."""
+    """Return a new alarm for one run: a function that keeps its own state from step to step."""
 
     def alarm(t):
-        """Say whether to ring; `t` holds the columns of the steps so far."""
+        """Return True to ring, else False; called after every step.
+
+        `t` has copies of the columns of the steps so far. A call may take 0.1 s, all calls of a run 2 s; a call that raises does not ring.
+        """
         loss = t["public_loss"]
         return len(loss) > 4 and loss[-1] > np.median(loss[-9:-1]) + 0.2
 
@@ -88,7 +93,7 @@ def make_alarm():
 
 # %% id="try"
 def calls_in(run):
-    """Let a stored run go by and return the steps in which the alarm calls: when it begins, and again after every ten steps."""
+    """Replay a stored run and return the steps in which the alarm calls: when it begins to ring, and again after every ten steps."""
     alarm, steps, before = make_alarm(), [], False
     for telemetry in replayed(records_of(run, len(run["step"]))):
         now, step = bool(alarm(telemetry)), int(telemetry["step"][-1])
@@ -105,19 +110,15 @@ for number, (run, answer) in enumerate(zip(runs, answers)):
     print(f"{number:2}  {answer['kind']:7}", "" if first is None else f"called {late[0]} after" if late else "missed", f"false: {false}" if false else "")
 
 # %% id="diagnosis"
-# For the desk's handbook, names of columns: which is the first to show it, in the very step?
+# For the desk's handbook: the name of the column that shows each cause first, in the bad step itself.
 diagnosis = {
     "rate": "",  # a wrong learning rate
     "state": "",  # wrong optimizer state
-    "machine": "",  # a machine that computes wrongly
+    "machine": "",  # a machine that computes wrong
     "rows": "",  # rows that are not what was written
 }
 journal.save_artifact("diagnosis", diagnosis)
 
 # %% [markdown] id="check"
-# Save the notebook, then `make check KATA=smokealarm` in a terminal. Stuck? `make hint KATA=smokealarm`.
-#
-# After the last cell forty-eight runs go by that it has not seen, one after another, one step at a time: the next step comes when the last is
-# answered. Each call gets copies of what there is by then, and a tenth of a second; all calls of a run together have two. A call that raises an
-# exception does not ring.
-# The check runs this night and, if it passes, two nights that nobody has seen. Their runs are made when you check: a minute each.
+# The check replays forty-eight unseen runs for the public seed and, if that passes, for two held-out seeds. Their runs are made when you check: about a
+# minute per seed.

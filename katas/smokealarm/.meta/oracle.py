@@ -1,7 +1,7 @@
-"""What the judge measures of an alarm: when it called somebody, against what the runs were.
+"""Measure an alarm: when it called, against what happened in each run.
 
-An alarm calls when it begins to ring, and once more after every ten steps that it goes on. A call within `due` steps of the first bad
-step is in time. Every call in a step in which nothing bad has happened yet is a false one, also where something innocent has.
+An alarm calls when it begins to ring, and again after every ten steps that it goes on. A call within `due` steps of the first bad step is in
+time. A call before that step, or in a run without one, is false, also after a harmless change.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from fixtures.recording.artifacts import BadArtifact, read_json
 
 BAD = ("data", "lr", "opt", "hw")
 AGAIN = 10
-"""Steps after which an alarm that goes on ringing calls once more"""
+"""Steps after which an alarm that is still ringing calls again."""
 
 
 def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements by name; BadArtifact when the run left no answers."""
+    """Return measurements by name; raises BadArtifact when answers are missing."""
     runs = truth["runs"]
     rings, raised = _probed(evidence, [run["num_steps"] for run in runs])
     called = [calls(ring) for ring in rings]
@@ -59,7 +59,7 @@ def recompute(evidence: Path, truth: dict[str, Any]) -> dict[str, Any]:
 
 
 def calls(ring: list[bool]) -> list[int]:
-    """Return the steps in which an alarm calls somebody."""
+    """Return the steps in which an alarm calls."""
     steps: list[int] = []
     for step, on in enumerate(ring):
         began = on and (step == 0 or not ring[step - 1])
@@ -69,13 +69,13 @@ def calls(ring: list[bool]) -> list[int]:
 
 
 def _in_time(run: dict[str, Any], called: list[int], due: int) -> int | None:
-    """The first call from the first bad step on, if it comes in time."""
+    """Return the first call that is in time, or None."""
     after = [step for step in called if run["onset"] <= step <= run["onset"] + due]
     return after[0] if after else None
 
 
 def _before_the_curve(step: int, onset: int, every: int) -> bool:
-    """Whether a call came before the first mean was shown of whose steps half or more are bad, two to six steps after the first."""
+    """Return whether a call came before the dashboard's first mean with at least half bad steps, two to six steps after the first bad one."""
     shown = onset // every * every + every - 1
     return step < (shown if 2 * (shown - onset + 1) >= every else shown + every)
 

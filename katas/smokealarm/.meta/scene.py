@@ -1,7 +1,7 @@
-"""The nights of `smokealarm`: sixteen stored runs with their answers, and forty-eight that only the probe sees, one step at a time.
+"""The scene of `smokealarm`: sixteen stored runs with their answers, and forty-eight that only the probe replays, one step at a time.
 
-All are real runs (`watches`). A hidden run ends a few steps after the step by which the alarm is due, and one to which nothing happens
-ends by the same law: what comes later is in no file, and a file's length says nothing.
+All are real runs (`watches`). A held-out run ends a few steps after the alarm is due. A run without an incident ends by the same rule, so a
+file's length tells nothing.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from fixtures.incidents.scenarios import BASE_STEPS, VARIANTS
 
 BAD = ("data", "lr", "opt", "hw")
 EACH_BAD, EACH_BENIGN, EACH_TWIN = 7, 4, 2
-"""Hidden runs of each bad kind, of each innocent variant, and of each bad kind's runs that come a second time, without the fault"""
+"""Held-out runs of each bad kind, of each harmless variant, and of each bad kind's runs that are repeated without the fault."""
 NUM_HOMES = 3
-"""Healthy runs that the hidden ones are forks of"""
+"""Healthy runs from which the held-out ones fork."""
 EARLIEST, LATEST = 22, 130
-"""Watched steps before something happens"""
+"""Watched steps before something happens."""
 DUE = 4
-"""Steps after the first bad one by which the alarm must have come"""
+"""Steps after the first bad one by which the alarm must call."""
 MORE = 4
-"""A run ends up to so many steps later, less one"""
+"""A run ends fewer than so many steps later."""
 
 Plans = list[list[Watch]]
 
 
 def home_seeds(seed: int) -> list[int]:
-    """Return the seeds of a night's healthy runs: the public one first, then the hidden ones."""
+    """Return the seeds of the healthy runs: first the stored runs', then the held-out ones'."""
     return [int(s) for s in np.random.default_rng([seed, 20261125]).integers(2**31, size=1 + NUM_HOMES)]
 
 
 def hidden_plans(seed: int) -> Plans:
-    """Return what is run of each healthy run: runs of about one length together, since they are run side by side."""
+    """Return the forks of each healthy run: runs of similar length together, since they run side by side."""
     rng = np.random.default_rng([seed, 41])
     wanted = [
         (kind, variants[n % len(variants)]) for kind in BAD for variants in [rng.permutation(VARIANTS[kind])] for n in range(EACH_BAD)
@@ -63,15 +63,15 @@ def hidden_plans(seed: int) -> Plans:
 
 
 def order(seed: int) -> list[tuple[int, int]]:
-    """Return in which order the hidden runs are watched: (healthy run, number in its plan)."""
+    """Return the order of the held-out runs: (healthy run, number in its plan)."""
     pairs = [(home, n) for home, plan in enumerate(hidden_plans(seed)) for n in range(len(plan))]
     return [pairs[i] for i in np.random.default_rng([seed, 42]).permutation(len(pairs))]
 
 
 def public_plan(seed: int) -> list[Watch]:
-    """Two runs of each bad kind, of variants that are not held out, three innocent ones and five to which nothing happens.
+    """Return two runs of each bad kind, of variants that are not held out, three with a harmless change and five without any.
 
-    Rows that were bad when they were written are in every night: their hash is right, and only they tell of their kind.
+    Every seed has rows that were bad when they were written: their hash is right, and no other runs show that kind.
     """
     rng = np.random.default_rng([seed, 43])
     known = {kind: rng.permutation([v for v in variants if v not in HELD_OUT]) for kind, variants in VARIANTS.items()}
@@ -84,7 +84,7 @@ def public_plan(seed: int) -> list[Watch]:
 
 
 def build(seed: int, world: Path) -> None:
-    """Write the public runs, whole, and their answers."""
+    """Write the stored runs, complete, and their answers."""
     folder = world / "runs"
     folder.mkdir(parents=True)
     plan = public_plan(seed)
@@ -99,12 +99,12 @@ def build(seed: int, world: Path) -> None:
 
 
 def changed_at(w: Watch) -> int | None:
-    """The step at which an innocent change was made."""
+    """Return the step of a harmless change, or None."""
     return BASE_STEPS + w.onset if w.kind == "benign" else None
 
 
 def inputs(seed: int, folder: Path) -> None:
-    """Write the hidden runs, each a file of records that are asked in turn, in an order that says nothing."""
+    """Write the held-out runs in random order, each a file of records that are replayed one by one."""
     in_turn = folder / "in_turn"
     in_turn.mkdir(parents=True)
     plans = hidden_plans(seed)
@@ -116,7 +116,7 @@ def inputs(seed: int, folder: Path) -> None:
 
 
 def truth(seed: int) -> dict[str, Any]:
-    """What only the judge knows: what each hidden run was, in the order in which they are watched."""
+    """Return what only the judge knows: what each held-out run is, in the order of the replay."""
     plans, asked = hidden_plans(seed), order(seed)
     runs = []
     for home, number in asked:

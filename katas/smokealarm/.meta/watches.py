@@ -1,7 +1,6 @@
-"""Watches: runs of any length to which something happens at any step, or nothing, each cut a few steps later.
+"""Watches: runs of any length in which something happens at any step, or nothing, each cut a few steps later.
 
-They are made of what `incidents` are made of. The steps before the fault are as many as one likes, so that there is calm to be quiet
-in; a run ends soon after the step by which somebody must have been called, so that what comes later is in no file.
+They are made from the parts of `fixtures.incidents`. The number of calm steps before the fault is free; a run ends soon after the call is due.
 
     plan = [Watch(0, "hw", "lane", onset=70, num_steps=78), Watch(0, "clean", "lane", onset=70, num_steps=78)]
     telemetry = watch(windows.world(7), plan)
@@ -23,12 +22,12 @@ from fixtures.incidents.scenarios import BASE_STEPS, NUM_SHARDS, STEPS, WORLD_SI
 from fixtures.incidents.windows import EVERY, World
 
 HORIZON = 45
-"""Steps that a fault's law of time is drawn for, from its onset, whatever the run is cut to"""
+"""Steps from its onset for which a fault's profile is drawn, whatever the run's length."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """One run. Two that share a number are the same run up to the step before the onset; a `clean` one goes on as if nothing were."""
+    """One run. Two with the same number are equal up to the step before the onset; a `clean` one continues without a fault."""
 
     number: int
     kind: str
@@ -38,12 +37,12 @@ class Watch:
 
     @property
     def first_bad_step(self) -> int | None:
-        """In the run's own count of steps; None where there is none."""
+        """In the run's own count of steps, or None."""
         return None if self.kind in ("clean", "benign") else BASE_STEPS + self.onset
 
 
 def watch(home: World, plan: Sequence[Watch]) -> list[dict[str, Any]]:
-    """Run the plan as forks of one healthy run and return the telemetry of each, cut to its steps."""
+    """Run the plan as forks of one healthy run; return each one's telemetry, cut to its steps."""
     torch.set_num_threads(1)
     num_steps = -(-max(w.num_steps for w in plan) // EVERY) * EVERY
     courses = [course_of(home, w, num_steps) for w in plan]
@@ -57,7 +56,7 @@ def watch(home: World, plan: Sequence[Watch]) -> list[dict[str, Any]]:
 
 
 def course_of(home: World, w: Watch, num_steps: int) -> Course:
-    """Draw what a run meets."""
+    """Draw a run's fault, decoys and noise."""
     course = scenarios.healthy_course(home.near, num_steps, np.random.default_rng([home.seed, 55, w.number]))
     fault, rng = _fault_of(home.seed, w, num_steps), np.random.default_rng([home.seed, 52, w.number])
     for middle in range(w.onset % STEPS, num_steps, STEPS):
@@ -86,7 +85,7 @@ def _fault_of(seed: int, w: Watch, num_steps: int) -> Fault:
 
 
 def _begin_alike(telemetry: dict[str, Any], other: dict[str, Any], num_steps: int) -> None:
-    """Give a run the other's first steps to the last bit; stacked products differ there in some last bits."""
+    """Copy the other run's first steps: stacked products can differ in their last bits."""
     for name, values in telemetry.items():
         if isinstance(values, np.ndarray):
             same = num_steps // EVERY if name.startswith("public_") else num_steps
@@ -94,7 +93,7 @@ def _begin_alike(telemetry: dict[str, Any], other: dict[str, Any], num_steps: in
 
 
 def cut(telemetry: dict[str, Any], num_steps: int) -> dict[str, Any]:
-    """Return the telemetry as it stood after so many steps."""
+    """Return the telemetry after so many steps."""
     last = int(telemetry["step"][num_steps - 1])
     whole = num_steps // EVERY
     short = {

@@ -1,11 +1,11 @@
-# No rule for any kind: how unusual is this step, in several columns, against the run's own past? A single odd step must be very odd.
+# No rule per kind: how unusual is this step, in several columns, against the run's own past? A single odd step must be very odd.
 
 # %% id="alarm"
 FLOORS = {"gap": 1e-4, "apart": 1e-5, "state": 1e-4, "rate": 0.05, "unsigned": 0.05, "repeats": 0.05}
 
 
 def signals(t):
-    """What is measured of a step, per column; zero or nearly so in a sound one, apart from the rate."""
+    """Return a step's measurements by name; close to zero in a sound step, except the rate."""
     excess = t["loss_per_rank"][-1] - np.median(t["loss_per_rank"][-50:])
     return {
         "gap": np.abs(t["loss_per_rank"][-1] - t["loss_swap"][-1]).max(),
@@ -31,7 +31,7 @@ def make_alarm():
         now = signals(t)
         worst = max(score(name, value) for name, value in now.items())
         high.append(worst > 4.7)
-        if worst <= 4.7:  # what is unusual does not become what is usual
+        if worst <= 4.7:  # unusual steps do not enter the baseline
             for name, value in now.items():
                 past[name].append(value)
         return bool(worst > 7 or sum(high[-3:]) >= 2)

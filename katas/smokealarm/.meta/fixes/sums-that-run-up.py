@@ -1,4 +1,4 @@
-# Cumulative sums: each column's distance beyond what it may drift is added up, and forgotten by and by.
+# Cumulative sums: each column's excess over its allowed drift is added up, and decays.
 
 # %% id="alarm"
 DRIFT, LIMIT = 1.0, 3.0
@@ -9,7 +9,7 @@ class Sum:
         self.value = 0.0
 
     def add(self, x):
-        """Add what x (in units of its own tolerance) is beyond the drift; what is no number counts as far beyond."""
+        """Add the excess of x (in units of its tolerance) over the drift; a non-finite x counts as large."""
         x = float(x) if np.isfinite(x) else 100.0
         self.value = min(max(0.0, 0.7 * self.value + x - DRIFT), 10.0)
         return self.value > LIMIT
