@@ -1,5 +1,5 @@
 # Every target forwards to `python -m harness`; the console script `kata` takes the same commands.
-# The environment is made when it is missing or older than pyproject.toml.
+# The environment is made when it is missing or older than pyproject.toml or harness/constraints.txt.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -88,10 +88,10 @@ lint: $(READY) ## (developer) ruff, mypy, import-linter
 need = $(or $($(1)),$(error $(1)= is missing: make help shows what each target takes, make list the katas))
 
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu takes PyTorch's CPU build, which is ten times smaller.
-$(READY): pyproject.toml
+$(READY): pyproject.toml harness/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, and $(PYTHON) is" $$($(PYTHON) --version) "- name another one: make PYTHON=python3.12 ..."; exit 4; }
 	@echo "Setting up .venv: once, a few minutes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet --index-url $(TORCH_INDEX) "$$(grep -o 'torch==[0-9.]*' pyproject.toml | head -1)")
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint harness/constraints.txt --editable '.[dev]'
 	@touch $@

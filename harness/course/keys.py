@@ -98,7 +98,8 @@ def _hash(kata: Kata, files: Iterable[Path]) -> str:
 
 def versions() -> tuple[str, ...]:
     """Return what every run and verdict depends on besides code: the version of torch, and the lock file."""
-    return torch_version(), file_digest(LOCK) if LOCK.exists() else ""
+    lines = _text(LOCK).splitlines() if LOCK.exists() else []
+    return torch_version(), *sorted(line for line in lines if line and not line.startswith("#"))
 
 
 @lru_cache(None)

@@ -6,13 +6,19 @@ only in its memory; what the checks need of it goes through the pipe.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import math
+import random
 import sys
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from fixtures.recording.artifacts import BadArtifact
 from fixtures.scene import module_folders
@@ -24,11 +30,23 @@ from harness.judging.child import serve
 Numbers = dict[str, Any]
 
 
+SEEDS_REMEMBERED = 8
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The truth of a seed, and where the random generators were when it had been made."""
+
+    truth: Numbers
+    generators: tuple[Any, ...]
+
+
 class Oracle:
-    """A kata's scene and oracle, loaded once."""
+    """A kata's scene and oracle, loaded once. It remembers the truth of the last seeds, which may take seconds to compute."""
 
     def __init__(self, kata: Path) -> None:
         self._kata = kata
+        self._remembered: dict[int, Remembered] = {}
         sys.path += module_folders(kata, answers=True)
         self._scene = _load(kata / ".meta" / "scene.py")
         path = kata / ".meta" / "oracle.py"
@@ -39,7 +57,7 @@ class Oracle:
 
         Without evidence, the truth alone.
         """
-        truth = self._scene.truth(number_of(seed))
+        truth = self._truth(number_of(seed))
         answer: Numbers = {"truth": {k: v for k, v in truth.items() if _is_plain(v)}}
         if self._oracle is None or evidence is None:
             return answer | {"recomputed": {}}
@@ -47,6 +65,32 @@ class Oracle:
             return answer | {"recomputed": {k: _plain(v) for k, v in self._oracle.recompute(evidence, truth).items()}}
         except BadArtifact as e:
             return answer | {"unreadable": str(e)}
+
+    def _truth(self, number: int) -> Numbers:
+        """Return a truth that the caller may change, with the random generators as they are after it was computed."""
+        if known := self._remembered.get(number):
+            _set_generators(known.generators)
+            return copy.deepcopy(known.truth)
+        truth: Numbers = self._scene.truth(number)
+        # What cannot be copied, such as a generator, is computed each time.
+        with suppress(TypeError, RuntimeError):
+            self._remembered[number] = Remembered(copy.deepcopy(truth), _generators())
+        while len(self._remembered) > SEEDS_REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+        return truth
+
+
+def _generators() -> tuple[Any, ...]:
+    # The harness imports no torch, but the kata's oracle may have done so.
+    torch = sys.modules.get("torch")
+    return random.getstate(), np.random.get_state(), torch and torch.get_rng_state()
+
+
+def _set_generators(states: tuple[Any, ...]) -> None:
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    if states[2] is not None:
+        sys.modules["torch"].set_rng_state(states[2])
 
 
 def _load(path: Path) -> ModuleType:

@@ -122,16 +122,17 @@ class Judges:
         self._kata = kata
         self._lock = threading.Lock()
         self._idle: list[Judge] = []
-        self._all: list[Judge] = []
+        self._seeds: dict[Judge, set[int]] = {}
 
     @contextmanager
-    def one(self) -> Iterator[Judge]:
-        """Lend a judge that no other thread uses."""
+    def one(self, seed: int) -> Iterator[Judge]:
+        """Lend a judge that no other thread uses: one that has judged this seed, if it is idle, because it remembers the truth."""
         with self._lock:
             if not self._idle:
-                self._all.append(Judge(self._kata, calibrating=self.calibrating))
-                self._idle.append(self._all[-1])
-            judge = self._idle.pop()
+                self._idle.append(Judge(self._kata, calibrating=self.calibrating))
+            judge = max(self._idle, key=lambda idle: seed in self._seeds.get(idle, ()))
+            self._idle.remove(judge)
+            self._seeds.setdefault(judge, set()).add(seed)
         try:
             yield judge
         finally:
@@ -142,5 +143,5 @@ class Judges:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for judge in self._all:
+        for judge in self._seeds:
             judge.close()

@@ -163,7 +163,7 @@ def _mixed(
 ) -> Verdict:
     name = f"{mix.__name__} {honest.run_dir.name} {proof.reported}"
     evidence: tuple[Path, Path] = (honest.evidence, other.evidence)
-    return cached_verdict(bench, judges, other, name, lambda judge: mix(judge, proof, seed, *evidence))
+    return cached_verdict(bench, judges, seed, other, name, lambda judge: mix(judge, proof, seed, *evidence))
 
 
 def _receipt(result: ProofResult) -> dict[str, Any]:

@@ -189,19 +189,19 @@ def _run_and_judge(bench: Bench, judges: Judges, variant: Variant, seed: int) ->
 
 
 def _judged(bench: Bench, judges: Judges, seed: int, execution: Execution, where: str) -> Verdict:
-    verdict = cached_verdict(bench, judges, execution, "run", lambda judge: judge.judge(seed, execution.evidence))
+    verdict = cached_verdict(bench, judges, seed, execution, "run", lambda judge: judge.judge(seed, execution.evidence))
     if errors := [c for c in verdict.checks if c.status == "error"]:
         raise KataError(f"{where}: {errors[0].name} broke: {errors[0].message}")
     return verdict
 
 
-def cached_verdict(bench: Bench, judges: Judges, execution: Execution, name: str, find: Callable[[Judge], Verdict]) -> Verdict:
+def cached_verdict(bench: Bench, judges: Judges, seed: int, execution: Execution, name: str, find: Callable[[Judge], Verdict]) -> Verdict:
     """Return the verdict called `name` on a cached run, as it was found earlier by the same checks or is found now."""
     key = hashlib.sha256(f"{name} {bench.judge_key} {judges.calibrating}".encode()).hexdigest()[:16]
     path = execution.run_dir / f"verdict-{key}.json"
     if path.exists():
         return Verdict.read(**json.loads(path.read_text()))
-    with judges.one() as judge:
+    with judges.one(seed) as judge:
         verdict = find(judge)
     answer = asdict(verdict)
     path.write_text(json.dumps({"seed": answer.pop("seed"), "answer": answer}))

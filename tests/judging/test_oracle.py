@@ -60,3 +60,19 @@ def test_evidence_that_takes_for_ever_to_read_is_refused_and_not_the_katas_fault
     assert total.message.startswith(
         "nothing could be recomputed: reading what the run left: harness.judging.oracle was killed: it took more than 4 s"
     )
+
+
+def test_the_truth_of_a_seed_is_computed_once_and_cannot_be_spoiled(sums, tmp_path):
+    (tmp_path / "total.json").write_text("0.0")
+    (sums.meta / "scene.py").write_text(
+        "import random\nCALLS = []\n\ndef truth(seed):\n    CALLS.append(seed)\n    random.seed(seed)\n    return {'parts': [1]}\n"
+    )
+    (sums.meta / "oracle.py").write_text(
+        "import random\n\ndef recompute(evidence, truth):\n    truth['parts'].append(2)\n    return {'n': len(truth['parts']), 'drawn': random.random()}\n"
+    )
+    oracle = Oracle(sums.folder)
+
+    first, second = oracle.look(3, tmp_path), oracle.look(3, tmp_path)
+
+    assert first["recomputed"] == second["recomputed"]
+    assert oracle._scene.CALLS == [3]
