@@ -24,7 +24,7 @@ def resembled(kata: Kata, done: Attempt) -> str:
     spoilers is left out.
     """
     verdict = done.decisive.verdict
-    if done.exit_code != 1 or verdict is None or done.submission.as_shipped:
+    if done.exit_code != 1 or verdict is None or not verdict.failed or done.submission.as_shipped:
         return ""
     proof, own = load_proof(kata), sources(done.submission.notebook)
     changed = {cell: own[cell] for cell in done.submission.changed}

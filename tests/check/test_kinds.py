@@ -7,8 +7,9 @@ import pytest
 from harness.check.attempt import attempt
 from harness.check.examine import Listener, RunContext
 from harness.check.preflight import Preflight
+from harness.course.fixes import read_fix
 from harness.course.kata import load_kata
-from harness.course.notebook import authored
+from harness.course.notebook import apply_fix, authored
 from harness.course.submission import submit
 from harness.ui.checking import keep
 from harness.ui.progress import standings
@@ -34,18 +35,22 @@ def of_kind(sums):
         toml, notebook = sums.folder / "kata.toml", sums.meta / "notebook.py"
         toml.write_text(toml.read_text().replace('kind = "repair"', f'kind = "{kind}"'))
         notebook.write_text(notebook.read_text().replace("return sum(readings)", HEALTHY))
+        proof = sums.meta / "proof.toml"
+        proof.write_text(proof.read_text().replace('[broken]\nfails = ["check_the_total_is_right"]\n', ""))
         return load_kata(sums.folder)
 
     return of_kind
 
 
 @pytest.fixture
-def check(kernels, with_fix):
+def check(kernels):
     """Check the notebook of a kata; return the view and the seeds that ran."""
 
     def check(kata, fix=None, seed=None, **cells):
         heard = Heard()
-        submission = submit(kata, authored(kata), with_fix(fix, **cells), "x.ipynb")
+        shipped = authored(kata)
+        edited = apply_fix(shipped, (read_fix(kata, fix) if fix else {}) | cells, kata.notebook)
+        submission = submit(kata, shipped, edited, "x.ipynb")
         return view_of(kata, attempt(kata, submission, RunContext(kernels, listener=heard), seed=seed)), heard.seeds
 
     return check
@@ -81,7 +86,7 @@ def test_a_right_diagnosis_is_judged_on_held_out_seeds_too(of_kind, check):
 
 
 def test_an_edit_that_fails_a_check_is_refused_whatever_the_diagnosis(of_kind, check, monkeypatch):
-    # The toy kata's proof.toml is of kind repair.
+    # The preflight holds here, and costs two runs.
     monkeypatch.setattr(Preflight, "failure", lambda self, judge, broken: "")
 
     view, _ = check(of_kind("leave"), "leave-the-marker-out", total="def total(readings):\n    return 0")
