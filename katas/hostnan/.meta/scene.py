@@ -45,7 +45,7 @@ STRUCK = {
 
 
 @dataclass(frozen=True)
-class Night:
+class Scene:
     table: Vocabulary
     plan: dict[str, Any]
     sick_rank: int
@@ -76,7 +76,7 @@ class Night:
 
 
 @lru_cache(maxsize=32)
-def draw(seed: int) -> Night:
+def draw(seed: int) -> Scene:
     rng = np.random.default_rng([seed, 20261125])
     table = vocabulary()
     languages = {topic: draw_language(topic, table, rng) for topic in TOPICS}
@@ -95,7 +95,7 @@ def draw(seed: int) -> Night:
     floor_nats = float(np.mean([languages[topic].nll_nats(documents).mean() for topic, documents in zip(TOPICS, each, strict=True)]))
     torch.manual_seed(int(rng.integers(2**31)))
     weights = {name: tensor.clone() for name, tensor in GPT(GPTConfig(**MODEL)).state_dict().items()}
-    return Night(
+    return Scene(
         table,
         plan,
         sick_rank,
@@ -169,28 +169,28 @@ class Ranks:
     optimizers: list[torch.optim.AdamW]
 
 
-def started(night: Night) -> Ranks:
+def started(scene: Scene) -> Ranks:
     model = GPT(GPTConfig(**MODEL))
-    model.load_state_dict(night.weights)
+    model.load_state_dict(scene.weights)
     replicas = replicate(model, WORLD_SIZE)
-    spare = night.silicon[night.plan["spare"]]
+    spare = scene.silicon[scene.plan["spare"]]
     for replica in replicas:
         devices.on(replica, Device(spare))
-    return Ranks(replicas, [optimizer_of(replica, night.plan) for replica in replicas])
+    return Ranks(replicas, [optimizer_of(replica, scene.plan) for replica in replicas])
 
 
 def optimizer_of(model: nn.Module, plan: dict[str, Any]) -> torch.optim.AdamW:
     return torch.optim.AdamW(model.parameters(), betas=tuple(plan["betas"]), weight_decay=plan["weight_decay"], fused=True)
 
 
-def train(night: Night, ranks: Ranks, steps: range) -> list[Tensor]:
+def train(scene: Scene, ranks: Ranks, steps: range) -> list[Tensor]:
     """Make the planned updates; return rank 0's weights, [P], after each."""
     way = []
     for step in steps:
-        for replica, rows in zip(ranks.replicas, torch.from_numpy(night.rows[step]).long().chunk(WORLD_SIZE), strict=True):
+        for replica, rows in zip(ranks.replicas, torch.from_numpy(scene.rows[step]).long().chunk(WORLD_SIZE), strict=True):
             replica.zero_grad()
             next_token_loss(replica, rows).backward()
-        update(ranks, learning_rate(step, night.plan), night.plan["grad_clip"])
+        update(ranks, learning_rate(step, scene.plan), scene.plan["grad_clip"])
         way.append(flat_weights(ranks.replicas[0].parameters()))
     return way
 
@@ -208,9 +208,9 @@ def update(ranks: Ranks, rate: float, grad_clip: float) -> None:
 @lru_cache(maxsize=32)
 def checkpoint(seed: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return weights and moments after the first launch, which ran on healthy devices."""
-    night = draw(seed)
-    ranks = started(night)
-    train(night, ranks, range(FROM_UPDATE))
+    scene = draw(seed)
+    ranks = started(scene)
+    train(scene, ranks, range(FROM_UPDATE))
     return {k: v.clone() for k, v in ranks.replicas[0].state_dict().items()}, copy.deepcopy(ranks.optimizers[0].state_dict())
 
 
@@ -225,39 +225,39 @@ def resumed(seed: int) -> Ranks:
 
 def build(seed: int, world: Path) -> None:
     """Write the scene: plan, shards, checkpoint, devices, and the logs of the run and of the hosts."""
-    night, rng = draw(seed), np.random.default_rng([seed, 2])
-    (world / "plan.json").write_text(json.dumps(night.plan, indent=1) + "\n")
-    night.table.save(world / "vocabulary.json")
+    scene, rng = draw(seed), np.random.default_rng([seed, 2])
+    (world / "plan.json").write_text(json.dumps(scene.plan, indent=1) + "\n")
+    scene.table.save(world / "vocabulary.json")
     (world / "shards").mkdir(parents=True)
-    starts = (0, *night.shard_ends[:-1])
-    for shard, (start, end) in enumerate(zip(starts, night.shard_ends, strict=True)):
-        np.save(world / "shards" / f"shard-{shard:02d}.npy", night.rows[start:end].reshape(-1, DOCUMENT_TOKENS))
-    np.save(world / "validation.npy", night.validation)
+    starts = (0, *scene.shard_ends[:-1])
+    for shard, (start, end) in enumerate(zip(starts, scene.shard_ends, strict=True)):
+        np.save(world / "shards" / f"shard-{shard:02d}.npy", scene.rows[start:end].reshape(-1, DOCUMENT_TOKENS))
+    np.save(world / "validation.npy", scene.validation)
     weights, moments = checkpoint(seed)
     (world / "checkpoints").mkdir()
     torch.save({"step": FROM_UPDATE, "model": weights, "optimizer": moments}, world / "checkpoints" / f"step-{FROM_UPDATE}.pt")
     (world / "devices").mkdir()
-    for name, silicon in night.silicon.items():
+    for name, silicon in scene.silicon.items():
         (world / "devices" / f"{name}.bin").write_bytes(silicon)
-    hosts, at = night.plan["hosts"], night.first_bad_step
+    hosts, at = scene.plan["hosts"], scene.first_bad_step
     # For the public seed the failing host's log is empty; for other seeds its log says nothing about the fault either.
-    corrected, retrained = (str(name) for name in rng.choice([h for h in hosts if seed or h != night.sick], 2, replace=False))
+    corrected, retrained = (str(name) for name in rng.choice([h for h in hosts if seed or h != scene.sick], 2, replace=False))
     write_host_logs(
-        world / "hosts", rng, hosts, range(FROM_UPDATE, at + 30), at=at, slow=night.slow, corrected=corrected, retrained=retrained
+        world / "hosts", rng, hosts, range(FROM_UPDATE, at + 30), at=at, slow=scene.slow, corrected=corrected, retrained=retrained
     )
-    (world / "run.log").write_text(_log(night, corrected, retrained, rng))
+    (world / "run.log").write_text(_log(scene, corrected, retrained, rng))
 
 
-def _log(night: Night, corrected: str, retrained: str, rng: np.random.Generator) -> str:
-    at, plan = night.first_bad_step, night.plan
+def _log(scene: Scene, corrected: str, retrained: str, rng: np.random.Generator) -> str:
+    at, plan = scene.first_bad_step, scene.plan
     entries = [
         (
             FROM_UPDATE,
             f"launch 2 of babygpt-73 from checkpoints/step-{FROM_UPDATE}.pt, on {', '.join(plan['hosts'])}; {plan['spare']} is spare",
         ),
         (FROM_UPDATE, "self-test of all five: passed"),
-        *((end, f"loader: shard-{i + 1:02d} opened") for i, end in enumerate(night.shard_ends[:-1]) if end > FROM_UPDATE),
-        (at - 12, f"{night.slow}: 16% more ms for a step, thermal throttling"),
+        *((end, f"loader: shard-{i + 1:02d} opened") for i, end in enumerate(scene.shard_ends[:-1]) if end > FROM_UPDATE),
+        (at - 12, f"{scene.slow}: 16% more ms for a step, thermal throttling"),
         (at - 8, f"{corrected}: corrected memory errors over the daily limit"),
         (at - 1, f"{retrained}: link 3 retraining"),
         (at + int(rng.integers(9, 16)), "ALERT train_loss is nan (mean of five steps)"),
@@ -273,11 +273,11 @@ def _log(night: Night, corrected: str, retrained: str, rng: np.random.Generator)
 
 def inputs(seed: int, folder: Path) -> None:
     """Write the probe's inputs: weights, moments, each rank's rows, and the changes to their gradients."""
-    night = draw(seed)
+    scene = draw(seed)
     weights, moments = checkpoint(seed)
     torch.save({"model": weights, "optimizer": moments}, folder / "state.pt")
-    np.save(folder / "rows.npy", night.asked)
-    (folder / "plan.json").write_text(json.dumps(night.plan))
+    np.save(folder / "rows.npy", scene.asked)
+    (folder / "plan.json").write_text(json.dumps(scene.plan))
     # Only the changes: which ranks must be named stays with the judge.
     (folder / "changes.json").write_text(json.dumps([case["changes"] for case in cases(seed)]))
 
@@ -370,36 +370,36 @@ def asked(ranks: Ranks, rows: NDArray[np.uint8], changes: list[list[Any]]) -> Ra
 @lru_cache(maxsize=32)
 def truth(seed: int) -> dict[str, Any]:
     """Return what only the judge knows: the weights of a run in which every product is right."""
-    night, ranks = draw(seed), resumed(seed)
+    scene, ranks = draw(seed), resumed(seed)
     start = flat_weights(ranks.replicas[0].parameters())
-    way = train(night, ranks, range(FROM_UPDATE, UPDATES))
-    probes = torch.from_numpy(night.probes).long()
+    way = train(scene, ranks, range(FROM_UPDATE, UPDATES))
+    probes = torch.from_numpy(scene.probes).long()
     healthy = [case for case in cases(seed) if "ranks" not in case]
     return {
         "model": MODEL,
         "from_update": FROM_UPDATE,
         "updates": UPDATES,
-        "hosts": night.plan["hosts"],
-        "spare": night.plan["spare"],
-        "sick": night.sick,
-        "sick_rank": night.sick_rank,
-        "first_bad_step": night.first_bad_step,
-        "learning_rate_sum": sum(learning_rate(step, night.plan) for step in range(FROM_UPDATE, UPDATES)),
-        "spare_silicon": night.silicon[night.plan["spare"]],
+        "hosts": scene.plan["hosts"],
+        "spare": scene.plan["spare"],
+        "sick": scene.sick,
+        "sick_rank": scene.sick_rank,
+        "first_bad_step": scene.first_bad_step,
+        "learning_rate_sum": sum(learning_rate(step, scene.plan) for step in range(FROM_UPDATE, UPDATES)),
+        "spare_silicon": scene.silicon[scene.plan["spare"]],
         "start": start,
         "way": torch.stack(way),
-        "rows": [row_digest(tokens[:-1]) for tokens in night.rows[FROM_UPDATE:].reshape(-1, DOCUMENT_TOKENS)],
-        "validation": torch.from_numpy(night.validation).long(),
+        "rows": [row_digest(tokens[:-1]) for tokens in scene.rows[FROM_UPDATE:].reshape(-1, DOCUMENT_TOKENS)],
+        "validation": torch.from_numpy(scene.validation).long(),
         "probes": probes,
-        "floor_nats": night.floor_nats,
-        "planned_excess_nats": float(document_nll_nats(ranks.replicas[0], probes).mean()) - night.floor_nats,
+        "floor_nats": scene.floor_nats,
+        "planned_excess_nats": float(document_nll_nats(ranks.replicas[0], probes).mean()) - scene.floor_nats,
         "cases": cases(seed),
         "answers": np.stack([answer_of(seed, case) for case in healthy]),
         "diagnosis": {
             "cause": ["hardware"],
-            "first_bad_step": [night.first_bad_step],
-            "host": [night.sick],
-            "first_not_finite": ["loss" if night.layout == FORWARD else "gradient"],
+            "first_bad_step": [scene.first_bad_step],
+            "host": [scene.sick],
+            "first_not_finite": ["loss" if scene.layout == FORWARD else "gradient"],
             "action": ["isolate-and-go-back"],
         },
     }

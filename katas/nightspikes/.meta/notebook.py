@@ -18,7 +18,7 @@
 # **Rules**
 # - The plan's devices do their work unless held back. Use the spares freely; you need not name one. Name nothing healthy.
 # - Leave the vendor's `fixtures/training/devices.py` unchanged.
-# - The repair is replayed on two held-out seeds. `train` also gets eight shorter jobs in which other things go wrong: one, several or none.
+# - The repair is replayed on two held-out seeds. `train` also gets eight shorter jobs, in which nothing, one thing or more goes wrong.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0

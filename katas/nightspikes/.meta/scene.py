@@ -34,14 +34,14 @@ from fixtures.training.models import GPT, GPTConfig, next_token_loss
 
 torch.set_num_threads(1)
 ROWS_PER_SHARD, DOCUMENT_TOKENS = 2, 33
-NIGHT_UPDATES, JOB_UPDATES = 140, 36
-NIGHT_WIDTH, JOB_WIDTH, N_LAYER = 48, 32, 2
+RUN_UPDATES, JOB_UPDATES = 140, 36
+RUN_WIDTH, JOB_WIDTH, N_LAYER = 48, 32, 2
 OPERATIONS = 12 * N_LAYER
 """Products of one rank in one update: four linear layers a block, three products each."""
 LAYOUTS = (FORWARD, INPUT_GRAD, WEIGHT_GRAD)
 TOPICS = ("kitchen", "harbour", "observatory")
 SEVERITIES: dict[str, dict[str, tuple[float, float]]] = {
-    "night": {"factor": (64, 129), "stride": (4, 17), "chance": (0.3, 0.7)},
+    "run": {"factor": (64, 129), "stride": (4, 17), "chance": (0.3, 0.7)},
     "loud": {"factor": (64, 513), "stride": (1, 5), "chance": (0.2, 0.7)},
     "quiet": {"factor": (64, 129), "stride": (16, 65), "chance": (0.05, 0.4)},
 }
@@ -167,24 +167,24 @@ def _shards(rng: np.random.Generator, updates: int, turns_hard: bool) -> tuple[d
 
 
 @lru_cache(maxsize=8)
-def night_of(seed: int) -> Task:
+def run_of(seed: int) -> Task:
     rng = np.random.default_rng([seed, 20260320])
     rank = int(rng.integers(2))
-    night = _task(rng, "night", FORWARD, NIGHT_UPDATES, NIGHT_WIDTH, sick_rank=rank, hard_rank=rank)
-    model, _ = train_soundly(night, updates=60)
-    while not _is_seen_twice(night, model):
-        silicon = _weak(rng, FORWARD, "night", NIGHT_UPDATES, NIGHT_WIDTH)
-        night = replace(night, silicon=night.silicon | {night.sick[0]: silicon}, bad_steps=bad_steps(silicon, NIGHT_UPDATES, NIGHT_WIDTH))
-    return night
+    run = _task(rng, "run", FORWARD, RUN_UPDATES, RUN_WIDTH, sick_rank=rank, hard_rank=rank)
+    model, _ = train_soundly(run, updates=60)
+    while not _is_seen_twice(run, model):
+        silicon = _weak(rng, FORWARD, "run", RUN_UPDATES, RUN_WIDTH)
+        run = replace(run, silicon=run.silicon | {run.sick[0]: silicon}, bad_steps=bad_steps(silicon, RUN_UPDATES, RUN_WIDTH))
+    return run
 
 
 @torch.no_grad()
-def _is_seen_twice(night: Task, model: nn.Module) -> bool:
+def _is_seen_twice(run: Task, model: nn.Module) -> bool:
     """Return whether, for a model of step 60, the sick device's loss is 0.25 nats too high on three steps of each episode, but never by 1 nat."""
-    rank = [r["device"] for r in night.plan["ranks"]].index(night.sick[0])
-    step_S = np.array(night.bad_steps)
-    device, sound, found = Device(night.silicon[night.sick[0]]), Device(sound_silicon(np.random.default_rng(0))), []
-    for step, rows_BT in zip(step_S, rows_of(night)[step_S, rank], strict=True):
+    rank = [r["device"] for r in run.plan["ranks"]].index(run.sick[0])
+    step_S = np.array(run.bad_steps)
+    device, sound, found = Device(run.silicon[run.sick[0]]), Device(sound_silicon(np.random.default_rng(0))), []
+    for step, rows_BT in zip(step_S, rows_of(run)[step_S, rank], strict=True):
         age(device, int(step) * OPERATIONS)
         found.append(float(next_token_loss(on(model, device), rows_BT) - next_token_loss(on(model, sound), rows_BT)))
     times = np.split(np.array(found), np.flatnonzero(np.diff(step_S) > QUIET_STEPS) + 1)
@@ -256,19 +256,19 @@ def _write(task: Task, folder: Path) -> None:
 
 def build(seed: int, world: Path) -> None:
     """Write the scene: plan, shards, initial weights, devices, their health, log."""
-    night = night_of(seed)
-    _write(night, world)
-    np.save(world / "validation.npy", night.validation)
+    run = run_of(seed)
+    _write(run, world)
+    np.save(world / "validation.npy", run.validation)
     rng = np.random.default_rng([seed, 3])
     (world / "evaluator").mkdir()
     (world / "evaluator" / f"n{rng.integers(50, 99)}-g{rng.integers(8)}.bin").write_bytes(sound_silicon(rng))
-    (world / "run.log").write_text(_log(night, rng))
-    sound = [name for name in sorted(night.silicon) if name not in night.sick]
+    (world / "run.log").write_text(_log(run, rng))
+    sound = [name for name in sorted(run.silicon) if name not in run.sick]
     slow, corrected = (str(name) for name in rng.choice(sound, 2, replace=False))
-    retrained = str(rng.choice(sorted(night.silicon)))
-    steps = range(NIGHT_UPDATES)
-    at = night.bad_steps[0]
-    write_host_logs(world / "health", rng, sorted(night.silicon), steps, at=at, slow=slow, corrected=corrected, retrained=retrained)
+    retrained = str(rng.choice(sorted(run.silicon)))
+    steps = range(RUN_UPDATES)
+    at = run.bad_steps[0]
+    write_host_logs(world / "health", rng, sorted(run.silicon), steps, at=at, slow=slow, corrected=corrected, retrained=retrained)
 
 
 def inputs(seed: int, folder: Path) -> None:
@@ -278,16 +278,16 @@ def inputs(seed: int, folder: Path) -> None:
     shutil.copy(vendors.__file__, folder / "vendor.py")
 
 
-def _log(night: Task, rng: np.random.Generator) -> str:
-    ranks, spares = night.plan["ranks"], night.plan["spares"]
-    sick_rank = next(i for i, rank in enumerate(ranks) if rank["device"] in night.sick)
-    first = night.bad_steps[0]
+def _log(run: Task, rng: np.random.Generator) -> str:
+    ranks, spares = run.plan["ranks"], run.plan["spares"]
+    sick_rank = next(i for i, rank in enumerate(ranks) if rank["device"] in run.sick)
+    first = run.bad_steps[0]
     entries = [
-        (0, f"launch babygpt-63, 2 ranks, {night.plan['updates']} updates; spares: {', '.join(spares)}"),
+        (0, f"launch babygpt-63, 2 ranks, {run.plan['updates']} updates; spares: {', '.join(spares)}"),
         *((0, f"rank {i}: device {rank['device']}, shards {', '.join(rank['shards'])}") for i, rank in enumerate(ranks)),
-        (0, f"shard {night.hard_shard} is new in this mixture; text hashes of all four shards verified"),
+        (0, f"shard {run.hard_shard} is new in this mixture; text hashes of all four shards verified"),
         (first - int(rng.integers(2, 7)), f"host {ranks[1 - sick_rank]['device'][:3]}: fan 2 replaced while running"),
-        (night.plan["updates"] - 1, "done; no XID event on any device, no retry in the interconnect, both ranks hold equal weights"),
+        (run.plan["updates"] - 1, "done; no XID event on any device, no retry in the interconnect, both ranks hold equal weights"),
     ]
     start_s = 1 * 3600 + 31 * 60 + int(rng.integers(60))
     stamps = [start_s + 70 * step for step, _ in entries]
@@ -299,21 +299,21 @@ def _log(night: Task, rng: np.random.Generator) -> str:
 @lru_cache(maxsize=8)
 def truth(seed: int) -> dict[str, Any]:
     """Return what only the judge knows: the weights that sound devices lead to, and the devices that are not sound."""
-    night, jobs = night_of(seed), jobs_of(seed)
-    model, way = train_soundly(night)
+    run, jobs = run_of(seed), jobs_of(seed)
+    model, way = train_soundly(run)
     return {
-        "model": night.plan["model"],
-        "start": flat_weights(night.weights[name] for name, _ in model.named_parameters()),
-        "way": {step: way[step] for step in range(KEEP_EVERY - 1, NIGHT_UPDATES, KEEP_EVERY)} | {NIGHT_UPDATES - 1: way[-1]},
-        "validation": night.validation,
-        "sick": night.sick[0],
-        "updates": NIGHT_UPDATES,
-        "learning_rate_sum": sum(learning_rate(step, night.plan) for step in range(NIGHT_UPDATES)),
+        "model": run.plan["model"],
+        "start": flat_weights(run.weights[name] for name, _ in model.named_parameters()),
+        "way": {step: way[step] for step in range(KEEP_EVERY - 1, RUN_UPDATES, KEEP_EVERY)} | {RUN_UPDATES - 1: way[-1]},
+        "validation": run.validation,
+        "sick": run.sick[0],
+        "updates": RUN_UPDATES,
+        "learning_rate_sum": sum(learning_rate(step, run.plan) for step in range(RUN_UPDATES)),
         "jobs": [_job_truth(job) for job in jobs],
         "diagnosis": {
             "cause": ["hardware"],
-            "first_bad_step": [night.bad_steps[0]],
-            "device": [night.sick[0]],
+            "first_bad_step": [run.bad_steps[0]],
+            "device": [run.sick[0]],
             "part_of_the_step": ["forward"],
             "column": ["loss_per_rank", "grad_norm_per_rank", "loss_per_row", "loss_per_shard"],
             "action": ["replace_device"],

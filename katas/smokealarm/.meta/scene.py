@@ -39,7 +39,7 @@ def home_seeds(seed: int) -> list[int]:
     return [int(s) for s in np.random.default_rng([seed, 20261125]).integers(2**31, size=1 + NUM_HOMES)]
 
 
-def hidden_plans(seed: int) -> Plans:
+def held_out_plans(seed: int) -> Plans:
     """Return the forks of each healthy run: runs of similar length together, since they run side by side."""
     rng = np.random.default_rng([seed, 41])
     wanted = [
@@ -64,7 +64,7 @@ def hidden_plans(seed: int) -> Plans:
 
 def order(seed: int) -> list[tuple[int, int]]:
     """Return the order of the held-out runs: (healthy run, number in its plan)."""
-    pairs = [(home, n) for home, plan in enumerate(hidden_plans(seed)) for n in range(len(plan))]
+    pairs = [(home, n) for home, plan in enumerate(held_out_plans(seed)) for n in range(len(plan))]
     return [pairs[i] for i in np.random.default_rng([seed, 42]).permutation(len(pairs))]
 
 
@@ -107,7 +107,7 @@ def inputs(seed: int, folder: Path) -> None:
     """Write the held-out runs in random order, each a file of records that are replayed one by one."""
     in_turn = folder / "in_turn"
     in_turn.mkdir(parents=True)
-    plans = hidden_plans(seed)
+    plans = held_out_plans(seed)
     drawn = [watch(windows.world(s), plan) for s, plan in zip(home_seeds(seed)[1:], plans, strict=True)]
     for n, (home, number) in enumerate(order(seed)):
         telemetry = drawn[home][number]
@@ -117,7 +117,7 @@ def inputs(seed: int, folder: Path) -> None:
 
 def truth(seed: int) -> dict[str, Any]:
     """Return what only the judge knows: what each held-out run is, in the order of the replay."""
-    plans, asked = hidden_plans(seed), order(seed)
+    plans, asked = held_out_plans(seed), order(seed)
     runs = []
     for home, number in asked:
         w = plans[home][number]
