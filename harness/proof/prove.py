@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.course.kata import Kata, Proof, load_proof
+from harness.course.kata import DIAGNOSIS, Kata, Proof, load_proof
 from harness.course.scaffold import check_names, problems
 from harness.judging.verdict import Judges, Verdict
 from harness.proof import criteria, receipt
@@ -18,7 +18,6 @@ from harness.proof.criteria import Forged
 from harness.proof.forgery import cross_seed, forged_reports, produced
 from harness.proof.selftest import Claim, selftest
 from harness.proof.variants import (
-    DIAGNOSIS,
     Bench,
     Row,
     Variant,

@@ -13,12 +13,12 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from harness.course.kata import Kata
+from harness.course.kata import DIAGNOSIS, Kata
 from harness.proof.calibrate import Calibration
 from harness.proof.criteria import Forged
 from harness.proof.prove import ProofResult
 from harness.proof.receipt import expected_runs
-from harness.proof.variants import DIAGNOSIS, PUBLIC_SEED, Row, Task
+from harness.proof.variants import PUBLIC_SEED, Row, Task
 
 FAR_SD = 999
 """Distances beyond are shown as this: a column is five characters wide."""
