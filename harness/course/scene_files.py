@@ -26,7 +26,7 @@ def inputs_for(kata: Kata, seed: int) -> Path | None:
 
 def _built(kata: Kata, seed: int, kind: str, function: str) -> Path:
     script = kata.meta / "scene.py"
-    # By what it is drawn from, too: another key is another night of the same name.
+    # The number that is drawn from, too: with another key, a held-out seed is another scene.
     content = scene_key(kata) + str(number_of(seed))
     folder: Path = runs_folder() / kata.slug / kind / f"{seed}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     if not folder.is_dir():

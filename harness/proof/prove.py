@@ -120,7 +120,7 @@ def _shorter(bench: Bench, row: Row, seed: int, execution: Execution) -> Executi
         return execution
     again = bench.executor.submit(cached_run, bench, row.variant.notebook, seed, "-timed").result()
     if again.elapsed_s > limit:
-        # The next proof measures the time once more.
+        # The next proof measures the time.
         shutil.rmtree(again.run_dir, ignore_errors=True)
     return replace(execution, elapsed_s=min(execution.elapsed_s, again.elapsed_s))
 

@@ -13,7 +13,7 @@ def test_a_world_is_built_once(sums):
     assert (world / "readings.json").stat().st_mtime_ns == built
 
 
-def test_a_hidden_night_is_drawn_from_a_number_that_its_seed_does_not_tell(sums, monkeypatch, tmp_path):
+def test_a_held_out_seed_is_drawn_from_a_number_that_it_does_not_tell(sums, monkeypatch, tmp_path):
     seed = HELD_OUT.start
     (sums.meta / "scene.py").write_text("def build(number, world):\n    (world / 'number').write_text(str(number))\n")
     here = (world_for(sums, seed) / "number").read_text()
@@ -21,7 +21,7 @@ def test_a_hidden_night_is_drawn_from_a_number_that_its_seed_does_not_tell(sums,
 
     kept = world_for(sums, seed)
     key_path().write_bytes(bytes(KEY_BYTES))
-    assert world_for(sums, seed) != kept, "another key, another night"
+    assert world_for(sums, seed) != kept, "another key, another scene"
 
 
 def test_another_scene_is_another_world(sums):
