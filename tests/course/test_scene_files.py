@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from fixtures.seeds import HELD_OUT, KEY_BYTES, key_path, number_of
@@ -38,3 +40,16 @@ def test_a_scene_that_breaks_speaks_for_itself_and_leaves_nothing(sums, runs):
         world_for(sums, 7)
 
     assert list((runs / "sums" / "worlds").iterdir()) == []
+
+
+def test_two_runs_that_need_the_same_scene_build_it_once(sums, tmp_path):
+    built = tmp_path / "built"
+    (sums.meta / "scene.py").write_text(
+        f"import time\ndef build(seed, world):\n    with open({str(built)!r}, 'a') as log:\n        log.write('x')\n    time.sleep(0.5)\n"
+    )
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: world_for(sums, 7), range(2))
+
+    assert first == second
+    assert built.read_text() == "x"
