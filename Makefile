@@ -16,10 +16,10 @@ help: ## show this
 list: $(READY) ## the katas, and what you have done of them
 	@$(LAB) list
 
-check: $(READY) ## run and judge your notebook: KATA=lossspike, SEED=n for one night, NOTEBOOK=file for another file
+check: $(READY) ## run and judge your notebook: KATA=lossspike, SEED=n for one seed only, NOTEBOOK=file for another file
 	@$(LAB) check $(call need,KATA) $(if $(SEED),--seed $(SEED)) $(if $(NOTEBOOK),--notebook "$(NOTEBOOK)")
 
-watch: $(READY) ## check your notebook whenever you save it: KATA=lossspike, SEED=n for one night
+watch: $(READY) ## check your notebook whenever you save it: KATA=lossspike, SEED=n for one seed only
 	@$(LAB) watch $(call need,KATA) $(if $(SEED),--seed $(SEED)) $(if $(NOTEBOOK),--notebook "$(NOTEBOOK)")
 
 hint: $(READY) ## the next hint: KATA=lossspike, LEVEL=n for one you have had

@@ -18,6 +18,8 @@ OLD_KEYS = {
     "liar_satisfies": "forger_satisfies",
 }
 """Keys of schema 1 that have another name now."""
+DIAGNOSIS = "diagnosis"
+"""Stands among the checks of a kata that a diagnosis decides: the diagnosis is wrong or missing."""
 FailureClass = Literal[
     "data",
     "learning_rate",

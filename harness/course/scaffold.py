@@ -11,7 +11,7 @@ from pathlib import Path
 from fixtures.recording.journal import runs_folder
 from harness.course.errors import UsageError
 from harness.course.fixes import with_fix
-from harness.course.kata import Kata, Proof, listed, load_kata, shown
+from harness.course.kata import DIAGNOSIS, Kata, Proof, listed, load_kata, shown
 from harness.course.notebook import authored, dumps, for_learners
 
 REQUIRED = ("notebook.py", "scene.py", "proof.toml", "hints.md", "postmortem.md", "notes.md")
@@ -120,7 +120,7 @@ def check_names(kata: Kata) -> list[str]:
 
 
 def _undeclared_checks(kata: Kata, proof: Proof) -> list[str]:
-    known = check_names(kata)
+    known = [*check_names(kata), *([DIAGNOSIS] if kata.diagnosis_decides else [])]
     declared = {name for fails in (proof.broken.fails, *(fix.fails for fix in proof.fix)) for name in fails}
     return [f"{shown(kata.meta / 'proof.toml')}: no check {listed([name])} in checks.py" for name in sorted(declared - set(known))]
 

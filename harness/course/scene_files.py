@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fixtures import scene
@@ -26,12 +29,28 @@ def inputs_for(kata: Kata, seed: int) -> Path | None:
 
 def _built(kata: Kata, seed: int, kind: str, function: str) -> Path:
     script = kata.meta / "scene.py"
-    # By what it is drawn from, too: another key is another night of the same name.
+    # The number that is drawn from, too: with another key, a held-out seed is another scene.
     content = scene_key(kata) + str(number_of(seed))
     folder: Path = runs_folder() / kata.slug / kind / f"{seed}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     if not folder.is_dir():
-        try:
-            scene.build(script, seed, folder, function)
-        except subprocess.CalledProcessError as e:
-            raise KataError(f"{shown(script)}: {function}({seed}) failed: {e.stderr.strip().splitlines()[-1]}") from None
+        with _alone(runs_folder() / kata.slug / f".{kind}-{seed}.lock"):
+            _build(script, seed, folder, function)
     return folder
+
+
+def _build(script: Path, seed: int, folder: Path, function: str) -> None:
+    if folder.is_dir():
+        return
+    try:
+        scene.build(script, seed, folder, function)
+    except subprocess.CalledProcessError as e:
+        raise KataError(f"{shown(script)}: {function}({seed}) failed: {e.stderr.strip().splitlines()[-1]}") from None
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait until no other thread or process holds the lock: a scene may take ten seconds, and is not built twice side by side."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

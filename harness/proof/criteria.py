@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.course.kata import Kata, Proof, listed
+from harness.course.kata import DIAGNOSIS, Kata, Proof, listed
 from harness.judging.bands import read_baseline
-from harness.proof.variants import BROKEN, DIAGNOSIS, Row
+from harness.proof.variants import BROKEN, Row
 from harness.sandbox.kernel import Execution
 
 THRESHOLD_SD = 6.0

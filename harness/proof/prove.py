@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.course.kata import Kata, Proof, load_proof
+from harness.course.kata import DIAGNOSIS, Kata, Proof, load_proof
 from harness.course.scaffold import check_names, problems
 from harness.judging.verdict import Judges, Verdict
 from harness.proof import criteria, receipt
@@ -18,7 +18,6 @@ from harness.proof.criteria import Forged
 from harness.proof.forgery import cross_seed, forged_reports, produced
 from harness.proof.selftest import Claim, selftest
 from harness.proof.variants import (
-    DIAGNOSIS,
     Bench,
     Row,
     Variant,
@@ -121,7 +120,7 @@ def _shorter(bench: Bench, row: Row, seed: int, execution: Execution) -> Executi
         return execution
     again = bench.executor.submit(cached_run, bench, row.variant.notebook, seed, "-timed").result()
     if again.elapsed_s > limit:
-        # The next proof measures the time once more.
+        # The next proof measures the time.
         shutil.rmtree(again.run_dir, ignore_errors=True)
     return replace(execution, elapsed_s=min(execution.elapsed_s, again.elapsed_s))
 

@@ -38,15 +38,15 @@ def selftest(kata: Kata) -> tuple[Claim, ...]:
     if not path.exists():
         return ()
     key = proof_key(kata)[:16]
-    kept: Path = runs_folder() / kata.slug / "selftest" / f"{key}.json"
-    if not kept.exists():
+    cached: Path = runs_folder() / kata.slug / "selftest" / f"{key}.json"
+    if not cached.exists():
         with Child("harness.proof.selftest", str(kata.folder)) as child:
             answer = child.ask({})
-        for old in kept.parent.glob("*.json"):
+        for old in cached.parent.glob("*.json"):
             old.unlink()
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(answer), encoding="utf-8")
-    return tuple(Claim(**claim) for claim in json.loads(kept.read_text(encoding="utf-8")))
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.write_text(json.dumps(answer), encoding="utf-8")
+    return tuple(Claim(**claim) for claim in json.loads(cached.read_text(encoding="utf-8")))
 
 
 def measured(path: Path) -> list[dict[str, Any]]:

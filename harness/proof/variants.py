@@ -23,7 +23,7 @@ from fixtures.recording.journal import runs_folder
 from harness.check.examine import RunContext, run_seed
 from harness.course.errors import KataError
 from harness.course.fixes import with_fix
-from harness.course.kata import Fix, Kata, Proof
+from harness.course.kata import DIAGNOSIS, Fix, Kata, Proof
 from harness.course.keys import run_key, run_surroundings, verdict_key
 from harness.course.notebook import authored
 from harness.judging.verdict import Judge, Judges, Verdict
@@ -36,8 +36,6 @@ KEPT_DAYS = 7.0
 
 BROKEN = "broken"
 """What the notebook as shipped is called among the variants."""
-DIAGNOSIS = "diagnosis"
-"""Stands among the checks of a kata that a diagnosis decides: the diagnosis is wrong or missing."""
 PUBLIC_SEED = 0
 T = TypeVar("T")
 Task = tuple[str, int]
@@ -132,12 +130,14 @@ class Row:
     def refused_by(self) -> float:
         """By how many sd the variant is refused on its decisive check, at its weakest seed; 0 when none refuses it on every seed.
 
-        Infinite where no threshold decides: the runs end in an error, or the diagnosis alone is wrong.
+        Infinite where no threshold decides: the runs end in an error, or the kata is about the diagnosis and nothing was measured.
         """
-        if not self.verdicts or self.variant.fails == (DIAGNOSIS,):
+        if not self.verdicts:
             return math.inf
         margins = [self.margin(c.name) for c in self.verdicts[0].checks if self.failed_everywhere(c.name)]
-        return max((-m for m in margins if m is not None), default=0.0)
+        measured = [-m for m in margins if m is not None]
+        declared = self.variant.fails == (DIAGNOSIS,) or (self.diagnosis_decides and bool(margins))
+        return max(measured, default=math.inf if declared else 0.0)
 
 
 def broken(bench: Bench, proof: Proof, seeds: Sequence[int]) -> Variant:

@@ -13,12 +13,12 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from harness.course.kata import Kata
+from harness.course.kata import DIAGNOSIS, Kata
 from harness.proof.calibrate import Calibration
 from harness.proof.criteria import Forged
 from harness.proof.prove import ProofResult
 from harness.proof.receipt import expected_runs
-from harness.proof.variants import DIAGNOSIS, PUBLIC_SEED, Row, Task
+from harness.proof.variants import PUBLIC_SEED, Row, Task
 
 FAR_SD = 999
 """Distances beyond are shown as this: a column is five characters wide."""
@@ -87,14 +87,8 @@ def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[Row], forged: Seque
 
     The last column says whether the variant is refused under the reports of the reference fix.
     """
-    table = Table(
-        box=None,
-        padding=0,
-        pad_edge=False,
-        header_style="dim",
-        title=f"{kata.slug}: distance to the threshold in sd, negative where refused",
-        title_justify="left",
-    )
+    title = Text(f"{kata.slug}: distance to the threshold in sd, negative where refused", "italic")
+    table = Table(box=None, padding=0, pad_edge=False, header_style="dim")
     table.add_column("variant", no_wrap=True, overflow="ellipsis", max_width=26)
     table.add_column("n", justify="right", min_width=2)
     decides = kata.diagnosis_decides
@@ -107,7 +101,7 @@ def matrix(kata: Kata, checks: Sequence[str], rows: Sequence[Row], forged: Seque
         entries = [_entry(row, check) for check in [*checks, *([DIAGNOSIS] if decides else [])]]
         table.add_row(Text(row.variant.name, style), str(len(row.executions)), *entries, *([_forged_entry(row, forged)] if forged else []))
     legend = Text("\n".join(f"  {n}  {check}" for n, check in enumerate(checks, 1)), "dim")
-    return Group(table, legend)
+    return Group(title, table, legend)
 
 
 def _forged_entry(row: Row, forged: Sequence[Forged]) -> Text:
@@ -123,7 +117,7 @@ def _forged_entry(row: Row, forged: Sequence[Forged]) -> Text:
 def _entry(row: Row, check: str) -> Text:
     refused = [check in row.refusals(v) for v in row.verdicts if check != DIAGNOSIS or v.seed == PUBLIC_SEED]
     if not refused:
-        return Text("" if row.verdicts else "error", "red")
+        return Text("" if row.verdicts else "err", "red")
     margin = row.margin(check)
     word = "FAIL" if all(refused) else f"{sum(refused)}/{len(refused)}" if any(refused) else "ok"
     figure = word if margin is None or not math.isfinite(margin) else f"{max(-FAR_SD, min(FAR_SD, margin)):+.0f}"
@@ -135,7 +129,8 @@ def show_proof(console: Console, result: ProofResult) -> None:
     console.print(matrix(result.kata, result.checks, result.rows, result.forged))
     crossed = [f for f in result.forged if f.name.startswith("results of seed")]
     refused = sum(not f.accepted for f in crossed)
-    console.print(Text(f"  results of another seed: {refused} of {len(crossed)} refused", "dim"))
+    if crossed:
+        console.print(Text(f"  results of another seed: {refused} of {len(crossed)} refused", "dim"))
     console.print(Text(f"  same seed twice: {'bit-identical' if not result.bits else 'differs in ' + result.bits}", "dim"))
     for claim in result.claims:
         console.print(

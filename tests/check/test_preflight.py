@@ -20,7 +20,7 @@ def known(runs):
     return [json.loads(path.read_text())["failure"] for path in (runs / "sums" / "preflight").glob("*.json")]
 
 
-def test_where_the_premise_holds_a_failure_is_the_learners(check, runs):
+def test_where_the_preflight_holds_a_failure_is_the_learners(check, runs):
     done = check("clip-readings")
 
     assert done.exit_code == 1
@@ -28,7 +28,7 @@ def test_where_the_premise_holds_a_failure_is_the_learners(check, runs):
 
 
 def test_a_machine_on_which_the_reference_fails_cannot_judge(check, sums, runs):
-    # As if another processor moved every total a little beyond the bar.
+    # As if another processor moved every total a little beyond the threshold.
     oracle = sums.meta / "oracle.py"
     oracle.write_text(oracle.read_text().replace('- truth["total"])', '- truth["total"]) + 0.7'))
 
@@ -48,7 +48,7 @@ def test_a_machine_on_which_the_symptom_does_not_show_cannot_judge(check, sums):
     assert done.not_judged == "the notebook as shipped passes `check_the_total_is_right` here: its symptom does not show"
 
 
-def test_the_premise_is_asked_once(check, runs):
+def test_the_preflight_is_made_once(check, runs):
     check("clip-readings")
     [path] = (runs / "sums" / "preflight").glob("*.json")
     path.write_text('{"failure": "known from before"}')
@@ -56,6 +56,6 @@ def test_the_premise_is_asked_once(check, runs):
     assert check("scale-down").not_judged == "known from before"
 
 
-def test_a_pass_needs_no_premise(check, runs):
+def test_a_pass_needs_no_preflight(check, runs):
     assert check("leave-the-marker-out").exit_code == 0
     assert not (runs / "sums" / "preflight").exists()

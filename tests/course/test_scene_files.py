@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from fixtures.seeds import HELD_OUT, KEY_BYTES, key_path, number_of
@@ -13,7 +15,7 @@ def test_a_world_is_built_once(sums):
     assert (world / "readings.json").stat().st_mtime_ns == built
 
 
-def test_a_hidden_night_is_drawn_from_a_number_that_its_seed_does_not_tell(sums, monkeypatch, tmp_path):
+def test_a_held_out_seed_is_drawn_from_a_number_that_it_does_not_tell(sums, monkeypatch, tmp_path):
     seed = HELD_OUT.start
     (sums.meta / "scene.py").write_text("def build(number, world):\n    (world / 'number').write_text(str(number))\n")
     here = (world_for(sums, seed) / "number").read_text()
@@ -21,7 +23,7 @@ def test_a_hidden_night_is_drawn_from_a_number_that_its_seed_does_not_tell(sums,
 
     kept = world_for(sums, seed)
     key_path().write_bytes(bytes(KEY_BYTES))
-    assert world_for(sums, seed) != kept, "another key, another night"
+    assert world_for(sums, seed) != kept, "another key, another scene"
 
 
 def test_another_scene_is_another_world(sums):
@@ -38,3 +40,16 @@ def test_a_scene_that_breaks_speaks_for_itself_and_leaves_nothing(sums, runs):
         world_for(sums, 7)
 
     assert list((runs / "sums" / "worlds").iterdir()) == []
+
+
+def test_two_runs_that_need_the_same_scene_build_it_once(sums, tmp_path):
+    built = tmp_path / "built"
+    (sums.meta / "scene.py").write_text(
+        f"import time\ndef build(seed, world):\n    with open({str(built)!r}, 'a') as log:\n        log.write('x')\n    time.sleep(0.5)\n"
+    )
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: world_for(sums, 7), range(2))
+
+    assert first == second
+    assert built.read_text() == "x"

@@ -55,3 +55,11 @@ def test_a_baseline_is_read_by_measure(tmp_path):
     path.write_text(json.dumps({"measures": {"loss": {"mean": 1.0, "sd": 0.1}}, "refused_by_sd": {}}))
 
     assert read_baseline(path)["loss"]["mean"] == 1.0
+
+
+def test_a_band_says_its_limits(bands):
+    assert [str(bands("loss", low=0.5)), str(bands("loss", high=2)), str(bands("loss", low=0, high=1.23456))] == [
+        "at least 0.5",
+        "at most 2",
+        "0 to 1.235",
+    ]

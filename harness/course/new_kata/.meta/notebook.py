@@ -1,5 +1,5 @@
 # The notebook's source of truth: a percent script. Text up here is for authors. Every cell has a hand-written id; make sync writes the
-# .ipynb. Order: the page, parameters, setup, data, model, train step, run, look, questions. Ten to fourteen cells, one idea a cell.
+# .ipynb. Order: the incident brief, parameters, setup, data, model, train step, run, look, questions. Ten to fourteen cells, one idea a cell.
 
 # %% [markdown] id="page"
 # # TODO: the title
