@@ -100,7 +100,8 @@ def measure(kata: Kata, short: Kata, proofs: Sequence[Kata], jobs: int, repeats:
         say(f"{GROWTH_RUNS[-1]} runs of {short.slug}, one after the other")
         growth = _growth(short, Path(scratch))
         proven = {k.slug: _proof(k, Path(scratch), say) for k in proofs}
-        say("all proofs, everything cached")
+        if proofs:
+            say("all proofs, everything cached")
         cached_s = _prove(proofs, Path(scratch)) if proofs else 0.0
     return Benchmark(kata.slug, machine(), ways, jobs, pool_s, training_s, short.slug, growth, proven, cached_s)
 

@@ -42,10 +42,12 @@ def goals(found: Benchmark) -> list[tuple[str, str, str, bool]]:
         ("memory after 100 runs to that after 10", "within 10 %", f"{memory:.2f} ×", abs(memory - 1) <= 0.1),
     ]
     for slug, proven in found.proofs.items():
-        rows.append((f"proof of `{slug}`, nothing cached", "≤ 90 s", f"{proven.seconds:.0f} s", proven.seconds <= 90))
+        rows.append((f"proof of `{slug}`, nothing cached", "≤ 120 s", f"{proven.seconds:.0f} s", proven.seconds <= 120))
     if found.proofs:
+        mean = statistics.fmean(proven.seconds for proven in found.proofs.values())
+        rows.append(("mean of these proofs", "≤ 60 s", f"{mean:.0f} s", mean <= 60))
         rows.append(
-            (f"proofs of all {len(found.proofs)} katas, everything cached", "≤ 5 s", f"{found.cached_s:.1f} s", found.cached_s <= 5)
+            (f"proofs of all {len(found.proofs)} katas, everything cached", "≤ 10 s", f"{found.cached_s:.1f} s", found.cached_s <= 10)
         )
     return rows
 
