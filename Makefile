@@ -79,11 +79,12 @@ bench: $(READY) ## (developer) what the lab adds to a training run, as ratios: O
 test: $(READY) ## (developer) the harness's own tests
 	$(BIN)/python -m pytest -n 4 $(TESTS)
 
-lint: $(READY) ## (developer) ruff, mypy, import-linter
+lint: $(READY) ## (developer) ruff, mypy, import-linter, codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 need = $(or $($(1)),$(error $(1)= is missing: make help shows what each target takes, make list the katas))
 

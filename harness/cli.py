@@ -47,9 +47,7 @@ kata_argument = click.argument("name", metavar="KATA")
 @kata_argument
 @click.option("--notebook", type=click.Path(path_type=Path), help="The notebook to check; default: the kata's own file.")
 @click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    help="Check this seed only; default: the public seed and, if it passes, two held-out seeds.",
+    "--seed", type=click.IntRange(0, 2**31 - 1), help="This seed only; default: the public one and, if it passes, two held-out ones."
 )
 @click.option("--json", "show", flag_value="json", help="Print only the verdict, as JSON.")
 @click.option("--events", "show", flag_value="events", help="Print only events, as JSON lines.")

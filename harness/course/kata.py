@@ -275,9 +275,7 @@ def _remedy(schema: int) -> str:
     if schema > SCHEMA:
         return "update the lab"
     renamed = ", ".join(f"`{old}` is now `{new}`" for old, new in OLD_KEYS.items())
-    return (
-        f"write `schema = {SCHEMA}` and `kind`; in proof.toml {renamed}; author notes move from postmortem.md to notes.md (katas/README.md)"
-    )
+    return f"write `schema = {SCHEMA}` and `kind`; in proof.toml {renamed}; author notes move to notes.md (katas/README.md)"
 
 
 def _explain(path: str, model: type[Table], error: Any) -> str:
