@@ -22,10 +22,6 @@ from harness.ui.errors import Lab
 # Commands import the rest themselves: kernels start, and the command line answers, before slow modules are loaded.
 
 
-def _default_jobs() -> int:
-    return os.cpu_count() or 1
-
-
 @click.group(cls=Lab, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--katas",
@@ -41,6 +37,9 @@ def main(ctx: click.Context, katas: Path) -> None:
 
 main.add_command(exam)
 kata_argument = click.argument("name", metavar="KATA")
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Notebooks that run side by side; default: one per core."
+)
 
 
 @main.command()
@@ -186,7 +185,7 @@ def sync(katas: Path, names: tuple[str, ...]) -> None:
 @click.argument("names", metavar="[KATA]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Also the katas that did not change since they were proven.")
 @click.option("--minutes", type=click.FloatRange(0), help="The changed katas, and as many others as fit into this time: stale ones first.")
-@click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one per core.")
+@jobs_option
 @click.pass_obj
 def prove(katas: Path, names: tuple[str, ...], everything: bool, minutes: float | None, jobs: int) -> None:
     """Try the broken notebook and every known fix: does each kata judge fairly? (for instructors)
@@ -212,7 +211,7 @@ def prove(katas: Path, names: tuple[str, ...], everything: bool, minutes: float 
 @main.command()
 @kata_argument
 @click.option("--fix", "fixes", multiple=True, help="Measure only this variant, on 5 seeds, against the bands as they are; repeatable.")
-@click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one a core.")
+@jobs_option
 @click.pass_obj
 def calibrate(katas: Path, name: str, fixes: tuple[str, ...], jobs: int) -> None:
     """Measure the reference fix on 20 seeds and every other on 5, and write the bands (for instructors)."""
@@ -227,7 +226,7 @@ def calibrate(katas: Path, name: str, fixes: tuple[str, ...], jobs: int) -> None
 @click.option("--kata", "name", required=True, help="The kata for checks and the pool.")
 @click.option("--short", required=True, help="The kata for a hundred runs in a row.")
 @click.option("--repeats", type=click.IntRange(1), default=5, help="How often each way runs; figures are medians.")
-@click.option("--jobs", type=click.IntRange(1), default=_default_jobs, help="Notebooks that run side by side; default: one a core.")
+@jobs_option
 @click.option("--proofs/--no-proofs", default=True, help="Also time each kata's proof, which takes minutes.")
 @click.option(
     "-o",
@@ -286,13 +285,14 @@ def lab(katas: Path, name: str | None, options: tuple[str, ...]) -> None:
 
     Options after `--` go to Jupyter, as in `kata lab -- --no-browser`."""
     from harness.ui.jupyterlab import command as lab_command
+    from harness.ui.jupyterlab import environment
 
     if name and name.startswith("-"):
         options, name = (name, *options), None
 
     command = [sys.executable, *lab_command(katas, find_kata(name, katas) if name else None, options)]
     try:
-        os.execv(sys.executable, command)
+        os.execve(sys.executable, command, environment(katas))
     except OSError as e:
         raise EnvironmentNotReady(f"JupyterLab cannot be started: {e}; remove .venv and rerun make lab") from None
 

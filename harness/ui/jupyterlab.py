@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from fixtures.recording.journal import REPOSITORY
 from harness.course.kata import Kata, all_katas
 from harness.ui.progress import start_page
 
@@ -35,6 +37,11 @@ def command(katas: Path, kata: Kata | None, options: Sequence[str] = ()) -> list
         f"--LabApp.workspaces_dir={place / 'workspaces'}",
     ]
     return ["-m", "jupyter", "lab", *settings, *options]
+
+
+def environment(katas: Path) -> dict[str, str]:
+    """Return JupyterLab's environment: notebooks find `fixtures`, and what the katas of a folder share."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(katas.resolve())])}
 
 
 def _write_settings(place: Path) -> None:
