@@ -289,7 +289,6 @@ def lab(katas: Path, name: str | None, options: tuple[str, ...]) -> None:
 
     if name and name.startswith("-"):
         options, name = (name, *options), None
-
     command = [sys.executable, *lab_command(katas, find_kata(name, katas) if name else None, options)]
     try:
         os.execve(sys.executable, command, environment(katas))
