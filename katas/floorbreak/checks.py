@@ -4,8 +4,12 @@
 Thresholds in sd are distances from the mean of 20 healthy runs.
 """
 
+from typing import Any
+
 import numpy as np
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed, Reported
 from harness.judging.measures import relative_difference, updates_made
 
 UPDATES = 240
@@ -13,7 +17,7 @@ SAME = 1e-3
 """Logits are of the order of 10. Right runs differ by less than 1e-5, because kernels may add in a different order."""
 
 
-def check_logits_depend_only_on_the_prefix(recomputed, band):
+def check_logits_depend_only_on_the_prefix(recomputed: Recomputed, band: Bands) -> None:
     """The logits at a position are the same whatever tokens follow it, in training mode and in evaluation mode."""
     train, evaluation, shorter = (recomputed[f"difference_{how}"] for how in ("train", "eval", "shorter"))
     right = band("difference_train", high=SAME).admits(train) & band("difference_eval", high=SAME).admits(evaluation)
@@ -24,7 +28,7 @@ def check_logits_depend_only_on_the_prefix(recomputed, band):
     )
 
 
-def check_loss_is_not_below_the_source(recomputed, band):
+def check_loss_is_not_below_the_source(recomputed: Recomputed, band: Bands) -> None:
     """The model's loss is not below the source's own loss, on held-out documents and on validation documents."""
     for what, key in (("396 held-out", "excess"), ("the 24 validation", "validation_excess")):
         value, errors = recomputed[f"{key}_nats"], recomputed[f"{key.removesuffix('_excess')}_in_standard_errors"]
@@ -33,7 +37,7 @@ def check_loss_is_not_below_the_source(recomputed, band):
         )
 
 
-def check_unseen_documents_are_predicted_well(recomputed, band):
+def check_unseen_documents_are_predicted_well(recomputed: Recomputed, band: Bands) -> None:
     """The loss on held-out documents is as low as in a healthy run."""
     value = recomputed["excess_nats"]
     threshold = band("excess_nats", high_sd=7)
@@ -43,7 +47,7 @@ def check_unseen_documents_are_predicted_well(recomputed, band):
     )
 
 
-def check_training_follows_the_plan(reported, truth, band):
+def check_training_follows_the_plan(reported: Reported, truth: dict[str, Any], band: Bands) -> None:
     """The run makes 240 updates with the planned learning rates, within 4 %."""
     updates = reported.per_rank("updates")[:, 0]
     rate = float((reported["learning_rate"] * updates).sum())
@@ -57,7 +61,7 @@ def check_training_follows_the_plan(reported, truth, band):
     )
 
 
-def check_announced_loss_is_a_held_out_loss(recomputed, band):
+def check_announced_loss_is_a_held_out_loss(recomputed: Recomputed, band: Bands) -> None:
     """The announced number is the final model's loss on the validation documents, and these were not trained on."""
     claimed, measured = recomputed["claimed_val_loss"], recomputed["val_loss_nats"]
     off = abs(claimed - measured) if np.isfinite(claimed) else np.nan

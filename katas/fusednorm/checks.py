@@ -4,8 +4,12 @@
 answers with autograd in float64. `reported` holds the run's telemetry. Thresholds in sd are distances from the mean of 20 healthy runs.
 """
 
+from typing import Any
+
 import numpy as np
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed, Reported
 from harness.judging.measures import relative_difference, updates_made
 
 # Rounding in float64 leaves 1e-13 in the known repairs, finite differences 1e-6. Rounding in float32 leaves 1e-6.
@@ -16,12 +20,12 @@ SMALLEST_SHARE = 0.75  # x alone is 0.96 or more: a norm that keeps less hides i
 SMALLEST_MOVE = 1e-4  # the learning rate alone moves a trained tensor a hundred times as far
 
 
-def check_base_predicts_unseen_text(recomputed, band):
+def check_base_predicts_unseen_text(recomputed: Recomputed, band: Bands) -> None:
     """After stage one, the loss on held-out documents is as low as in a healthy run."""
     hold_excess_in_band(recomputed, band, "base_excess_nats", "the weights after stage one")
 
 
-def check_final_input_gradient_is_small(recomputed, band):
+def check_final_input_gradient_is_small(recomputed: Recomputed, band: Bands) -> None:
     """After stage two, the squared input gradient is as small as in a healthy run."""
     value = recomputed["input_gradient"]
     threshold = band("input_gradient", low=0, high_sd=6)
@@ -30,22 +34,22 @@ def check_final_input_gradient_is_small(recomputed, band):
     )
 
 
-def check_final_predicts_unseen_text(recomputed, band):
+def check_final_predicts_unseen_text(recomputed: Recomputed, band: Bands) -> None:
     """After stage two, the loss on held-out documents is as low as in a healthy run."""
     hold_excess_in_band(recomputed, band, "final_excess_nats", "the final weights")
 
 
-def check_values_and_first_derivatives_are_exact(recomputed, band):
+def check_values_and_first_derivatives_are_exact(recomputed: Recomputed, band: Bands) -> None:
     """On held-out inputs, the value and its derivatives with respect to x and weight match the formula."""
     hold_to_the_formula(recomputed, band, "first")
 
 
-def check_second_derivatives_are_exact(recomputed, band):
+def check_second_derivatives_are_exact(recomputed: Recomputed, band: Bands) -> None:
     """On held-out inputs, the second derivatives with respect to x, weight and dy match the formula."""
     hold_to_the_formula(recomputed, band, "second")
 
 
-def check_backward_memory_is_within_budget(recomputed, band):
+def check_backward_memory_is_within_budget(recomputed: Recomputed, band: Bands) -> None:
     """The norm keeps for backward what x, weight and one number per row take, within a quarter."""
     most, least = recomputed["kept_share"], recomputed["least_kept_share"]
     right = band("kept_share", high=LARGEST_SHARE).admits(most) & band("least_kept_share", low=SMALLEST_SHARE).admits(least)
@@ -55,7 +59,7 @@ def check_backward_memory_is_within_budget(recomputed, band):
     )
 
 
-def check_every_tensor_is_trained(recomputed, band):
+def check_every_tensor_is_trained(recomputed: Recomputed, band: Bands) -> None:
     """Each tensor of the model changes in stage one, and again in stage two."""
     value = recomputed["least_moved"]
     assert band("least_moved", low=SMALLEST_MOVE).admits(value), (
@@ -63,7 +67,7 @@ def check_every_tensor_is_trained(recomputed, band):
     )
 
 
-def check_training_follows_the_plan(reported, truth, band):
+def check_training_follows_the_plan(reported: Reported, truth: dict[str, Any], band: Bands) -> None:
     """The run makes 300 updates with the planned learning rates, within 4 %."""
     updates = reported.per_rank("updates")[:, 0]
     rate, planned = float((reported["learning_rate"] * updates).sum()), truth["learning_rate_sum"]
@@ -76,7 +80,7 @@ def check_training_follows_the_plan(reported, truth, band):
     )
 
 
-def hold_excess_in_band(recomputed, band, measure, weights):
+def hold_excess_in_band(recomputed: Recomputed, band: Bands, measure: str, weights: str) -> None:
     value = recomputed[measure]
     threshold = band(measure, low=-0.01, high_sd=6)
     assert threshold.admits(value), (
@@ -85,7 +89,7 @@ def hold_excess_in_band(recomputed, band, measure, weights):
     )
 
 
-def hold_to_the_formula(recomputed, band, order):
+def hold_to_the_formula(recomputed: Recomputed, band: Bands, order: str) -> None:
     for dtype, tolerance in TOLERANCES.items():
         errors = np.array(recomputed[f"{order}_error_{dtype}"])
         worst = recomputed[f"{order}_error_{dtype}_worst"]

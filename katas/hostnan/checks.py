@@ -5,8 +5,13 @@ with new gradients. The judge has made the same 140 updates on healthy devices. 
 as a share of the judge's path since the checkpoint.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed, Reported
 from harness.judging.measures import relative_difference, updates_made
 
 UPDATES = 140
@@ -15,7 +20,7 @@ PRODUCTS = 12
 """Matrix products that one rank computes in one step."""
 
 
-def check_weights_match_the_planned_run(recomputed, band):
+def check_weights_match_the_planned_run(recomputed: Recomputed, band: Bands) -> None:
     """At every kept step and at the end, the weights match a run in which every product is right."""
     path = np.array(recomputed["distance"], dtype=float)  # [kept, 2]: step, distance
     off = np.nan_to_num(path[:, 1], nan=np.inf)
@@ -32,7 +37,7 @@ def check_weights_match_the_planned_run(recomputed, band):
     )
 
 
-def check_each_ten_updates_match_the_planned_run(recomputed, band):
+def check_each_ten_updates_match_the_planned_run(recomputed: Recomputed, band: Bands) -> None:
     """From each kept step to the next, the weights move as in a run in which every product is right."""
     moves = np.array(recomputed["stretch"], dtype=float)  # [kept, 2]: step, relative deviation of the move
     # Right runs stay below 0.000003; with one rank that computes elsewhere it is 0.004.
@@ -45,7 +50,7 @@ def check_each_ten_updates_match_the_planned_run(recomputed, band):
     )
 
 
-def check_three_ranks_end_at_the_planned_weights(recomputed, band):
+def check_three_ranks_end_at_the_planned_weights(recomputed: Recomputed, band: Bands) -> None:
     """At the end, at least three ranks hold the weights that the plan leads to."""
     off = np.nan_to_num(np.array(recomputed["final_distance"], dtype=float), nan=np.inf)  # [rank]
     third = np.sort(off)[2]
@@ -55,7 +60,7 @@ def check_three_ranks_end_at_the_planned_weights(recomputed, band):
     )
 
 
-def check_held_out_loss_matches_the_planned_run(recomputed, band):
+def check_held_out_loss_matches_the_planned_run(recomputed: Recomputed, band: Bands) -> None:
     """On unseen documents, the final weights are as good as those of the planned run."""
     excess, planned = recomputed["excess_nats"], recomputed["planned_excess_nats"]
     threshold = band("nats_lost", high=1e-3)
@@ -65,7 +70,7 @@ def check_held_out_loss_matches_the_planned_run(recomputed, band):
     )
 
 
-def check_nonfinite_gradients_halt(recomputed, band):
+def check_nonfinite_gradients_halt(recomputed: Recomputed, band: Bands) -> None:
     """When a rank's gradients are not finite, `apply_update` raises `Halt`, names that rank and changes nothing."""
     for measure, what in (
         ("let_through", "did not raise Halt"),
@@ -78,7 +83,7 @@ def check_nonfinite_gradients_halt(recomputed, band):
         )
 
 
-def check_finite_gradients_are_applied(recomputed, band):
+def check_finite_gradients_are_applied(recomputed: Recomputed, band: Bands) -> None:
     """When all gradients are finite, large or small, `apply_update` makes the planned update on all ranks, weights and moments."""
     refused, apart, num_cases = recomputed["refused"], recomputed["apart"], recomputed["healthy"]
     assert band("refused", high=0).admits(len(refused)), (
@@ -93,7 +98,7 @@ def check_finite_gradients_are_applied(recomputed, band):
     )
 
 
-def check_healthy_hosts_do_the_work(reported, recomputed, truth, band):
+def check_healthy_hosts_do_the_work(reported: Reported, recomputed: Recomputed, truth: dict[str, Any], band: Bands) -> None:
     """The failing host is named and computes nothing after its first failure; all other hosts stay in and compute."""
     named = recomputed["isolated"]
     assert band("named_another", high=0).admits(int(named != truth["sick"])), (
@@ -101,7 +106,7 @@ def check_healthy_hosts_do_the_work(reported, recomputed, truth, band):
         + ("; every product of this run on that host's device is right" if named in truth["hosts"] else "")
     )
     rows = [row for row in reported.rows if row["step"] > truth["first_bad_step"]]
-    work = [row.get("products") if isinstance(row.get("products"), dict) else {} for row in rows]
+    work = [found if isinstance(found := row.get("products"), dict) else {} for row in rows]
     late = sum(products_on(each, truth["sick"]) > 0 for each in work)
     assert band("steps_on_the_failing_host", high=0).admits(late), (
         f"in {late} of the {len(rows)} steps after the first failure, products were still computed on the failing device (threshold 0)"
@@ -111,13 +116,13 @@ def check_healthy_hosts_do_the_work(reported, recomputed, truth, band):
         for host in truth["hosts"]
         if host != truth["sick"]
     }
-    least = min(share, key=share.get)
+    least = min(share, key=lambda host: share[host])
     assert band("share_of_steps", low=0.97).admits(share[least]), (
         f"{least} is healthy, but its device computed a rank's share in only {share[least]:.0%} of the steps after the first failure (threshold 97 %)"
     )
 
 
-def check_training_plan_is_kept(reported, recomputed, truth, band):
+def check_training_plan_is_kept(reported: Reported, recomputed: Recomputed, truth: dict[str, Any], band: Bands) -> None:
     """The run makes 140 updates at the planned learning rates on all rows, and repeats at most 30."""
     updates = reported.per_rank("updates")[:, 0]
     made = updates_made(updates, len(reported.rows_written))
@@ -138,7 +143,7 @@ def check_training_plan_is_kept(reported, recomputed, truth, band):
     )
 
 
-def check_reported_losses_match_the_weights(reported, recomputed, band):
+def check_reported_losses_match_the_weights(reported: Reported, recomputed: Recomputed, band: Bands) -> None:
     """The reported validation losses are those of the kept and final weights, and only recorded updates changed the weights."""
     claimed = dict(zip(reported["step"].astype(int).tolist(), reported["val_loss"].tolist(), strict=True))
     off = [abs(claimed.get(int(step), np.inf) - loss) for step, loss in recomputed["kept_val_loss"]]
@@ -152,17 +157,17 @@ def check_reported_losses_match_the_weights(reported, recomputed, band):
     )
 
 
-def where(entry):
+def where(entry: Any) -> str:
     step, distance = entry
     if not np.isfinite(distance):
         return f"after step {step:.0f}, the weights are not finite, or were not kept"
     return f"after step {step:.0f}, the weights are {distance:.3%} of the path off"
 
 
-def products_on(products, host):
+def products_on(products: dict[str, Any], host: str) -> int:
     count = products.get(host)
     return count if isinstance(count, int) else 0
 
 
-def listed(values):
+def listed(values: Sequence[object]) -> str:
     return "; ".join(str(value) for value in values[:4]) + (f" and {len(values) - 4} more" if len(values) > 4 else "")

@@ -4,15 +4,19 @@
 A threshold in sd is a distance from the mean of 20 healthy runs; .meta/baseline.json has the figures.
 """
 
+from typing import Any
+
 import numpy as np
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed, Reported
 from harness.judging.measures import relative_difference, running_median
 
 UPDATES = 300
 SETTLED = 60  # steps; before them a healthy loss falls too steeply for a running median
 
 
-def check_no_update_on_a_loss_jump(reported, band):
+def check_no_update_on_a_loss_jump(reported: Reported, band: Bands) -> None:
     """The run makes no update on a batch whose loss jumps."""
     updated = reported.per_rank("updates").max(1) > 0
     step, loss = reported["step"][updated], reported["train_loss"][updated]
@@ -25,7 +29,7 @@ def check_no_update_on_a_loss_jump(reported, band):
     )
 
 
-def check_weights_carry_no_imprint(recomputed, band):
+def check_weights_carry_no_imprint(recomputed: Recomputed, band: Bands) -> None:
     """The final weights show no trace of what made the loss jump."""
     value = recomputed["imprint_nats"]
     limit = band("imprint_nats", low_sd=6)
@@ -40,7 +44,7 @@ def check_weights_carry_no_imprint(recomputed, band):
     )
 
 
-def check_main_sources_are_learnt(recomputed, band):
+def check_main_sources_are_learnt(recomputed: Recomputed, band: Bands) -> None:
     """The main sources are learnt as well as in a healthy run."""
     value = recomputed["main_excess_nats"]
     limit = band("main_excess_nats", low=-0.01, high_sd=7)
@@ -50,7 +54,7 @@ def check_main_sources_are_learnt(recomputed, band):
     )
 
 
-def check_rarest_source_is_learnt(recomputed, band):
+def check_rarest_source_is_learnt(recomputed: Recomputed, band: Bands) -> None:
     """The rarest source is learnt as well as in a healthy run."""
     value = recomputed["rarest_excess_nats"]
     limit = band("rarest_excess_nats", low=-0.02, high_sd=8)
@@ -60,13 +64,13 @@ def check_rarest_source_is_learnt(recomputed, band):
     )
 
 
-def check_sound_documents_are_used(recomputed, band):
+def check_sound_documents_are_used(recomputed: Recomputed, band: Bands) -> None:
     """At least 97 % of the sound documents take part in an update."""
     value = recomputed["coverage"]
     assert band("coverage", low=0.97).admits(value), f"{value:.1%} of the run's sound documents took part in an update (threshold 97 %)"
 
 
-def check_training_plan_is_kept(reported, truth, band):
+def check_training_plan_is_kept(reported: Reported, truth: dict[str, Any], band: Bands) -> None:
     """The run makes 300 updates at the planned learning rates, within 4 %."""
     updates = reported.per_rank("updates")[:, 0]
     rate = float((reported["learning_rate"] * updates).sum())
@@ -79,7 +83,7 @@ def check_training_plan_is_kept(reported, truth, band):
     )
 
 
-def check_ranks_agree(recomputed, band):
+def check_ranks_agree(recomputed: Recomputed, band: Bands) -> None:
     """Both ranks end with the same weights."""
     value = recomputed["rank_difference"]
     assert band("rank_difference", high=1e-5).admits(value), (
@@ -87,7 +91,7 @@ def check_ranks_agree(recomputed, band):
     )
 
 
-def check_reported_losses_match_the_weights(reported, recomputed, band):
+def check_reported_losses_match_the_weights(reported: Reported, recomputed: Recomputed, band: Bands) -> None:
     """The reported validation losses are those of the saved weights, and only recorded updates changed the weights."""
     steps = reported["step"].astype(int)
     claimed = {int(s): v for s, v in zip(steps, reported["val_loss"], strict=True)}
@@ -101,7 +105,7 @@ def check_reported_losses_match_the_weights(reported, recomputed, band):
     )
 
 
-def check_hand_over_is_complete_and_precise(recomputed, band):
+def check_hand_over_is_complete_and_precise(recomputed: Recomputed, band: Bands) -> None:
     """The hand-over names what must be held back, and nothing else."""
     recall, precision = recomputed["hand_over_recall"], recomputed["hand_over_precision"]
     named = recomputed["hand_over_named"]
@@ -112,6 +116,6 @@ def check_hand_over_is_complete_and_precise(recomputed, band):
     )
 
 
-def listed(steps):
+def listed(steps: Any) -> str:
     shown = ", ".join(str(int(s)) for s in steps[:6])
     return shown + (f" and {len(steps) - 6} more" if len(steps) > 6 else "")

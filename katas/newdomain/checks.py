@@ -4,15 +4,19 @@
 The planned run is the judge's own: the 300 updates of the plan, from the same first weights, on the documents that are fit for training.
 """
 
+from typing import Any
+
 import numpy as np
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed, Reported
 from harness.judging.measures import relative_difference, updates_made
 
 UPDATES = 300
 MAY_BE_MADE_AGAIN = 30
 
 
-def check_every_source_is_learnt(recomputed, band):
+def check_every_source_is_learnt(recomputed: Recomputed, band: Bands) -> None:
     """Each source is learnt as well as in the planned run."""
     value, planned = recomputed["newest_excess_nats"], recomputed["newest_planned_excess_nats"]
     # Right repairs of other kinds are up to 0.006 off to either side.
@@ -30,7 +34,7 @@ def check_every_source_is_learnt(recomputed, band):
     )
 
 
-def check_other_sources_are_learnt(recomputed, band):
+def check_other_sources_are_learnt(recomputed: Recomputed, band: Bands) -> None:
     """The other sources are learnt as well as in the planned run."""
     value, planned = recomputed["older_excess_nats"], recomputed["older_planned_excess_nats"]
     limit = band("older_nats_lost", low=-0.006, high=0.006)
@@ -40,7 +44,7 @@ def check_other_sources_are_learnt(recomputed, band):
     )
 
 
-def check_weights_carry_no_imprint(recomputed, band):
+def check_weights_carry_no_imprint(recomputed: Recomputed, band: Bands) -> None:
     """The weights were never trained on what is unfit for training."""
     value, planned = recomputed["imprint_nats"], recomputed["planned_imprint_nats"]
     # Right repairs of other kinds go down to -0.03, three unfit rows to -0.11.
@@ -56,7 +60,7 @@ def check_weights_carry_no_imprint(recomputed, band):
     )
 
 
-def check_weights_are_near_the_planned_run(recomputed, band):
+def check_weights_are_near_the_planned_run(recomputed: Recomputed, band: Bands) -> None:
     """The final weights are near those of the planned run."""
     value = recomputed["distance"]
     # The way is the distance from the first weights; right repairs of other kinds deviate by up to 0.1 of it.
@@ -65,7 +69,7 @@ def check_weights_are_near_the_planned_run(recomputed, band):
     )
 
 
-def check_fit_documents_are_used(recomputed, band):
+def check_fit_documents_are_used(recomputed: Recomputed, band: Bands) -> None:
     """At least 99 % of the documents that are fit for training are trained on, once."""
     value, extra = recomputed["coverage"], recomputed["times_too_many"]
     assert band("coverage", low=0.99).admits(value) & band("times_too_many", high=0.01).admits(extra), (
@@ -80,7 +84,7 @@ def check_fit_documents_are_used(recomputed, band):
     )
 
 
-def check_training_plan_is_kept(reported, truth, band):
+def check_training_plan_is_kept(reported: Reported, truth: dict[str, Any], band: Bands) -> None:
     """The run makes 300 updates at the planned learning rates, within 2 %."""
     updates = reported.per_rank("updates")[:, 0]
     rate = float((reported["learning_rate"] * updates).sum())
@@ -97,7 +101,7 @@ def check_training_plan_is_kept(reported, truth, band):
     )
 
 
-def check_ranks_agree(recomputed, band):
+def check_ranks_agree(recomputed: Recomputed, band: Bands) -> None:
     """Both ranks end with the same weights."""
     value = recomputed["rank_difference"]
     assert band("rank_difference", high=1e-5).admits(value), (
@@ -105,7 +109,7 @@ def check_ranks_agree(recomputed, band):
     )
 
 
-def check_reported_losses_match_the_weights(reported, recomputed, band):
+def check_reported_losses_match_the_weights(reported: Reported, recomputed: Recomputed, band: Bands) -> None:
     """The reported validation losses are those of the saved weights, and only recorded updates changed the weights."""
     steps = reported["step"].astype(int)
     claimed = {int(s): v for s, v in zip(steps, reported["val_loss"], strict=True)}
@@ -119,7 +123,7 @@ def check_reported_losses_match_the_weights(reported, recomputed, band):
     )
 
 
-def check_hand_over_is_complete_and_precise(recomputed, band):
+def check_hand_over_is_complete_and_precise(recomputed: Recomputed, band: Bands) -> None:
     """The hand-over names the documents that must be held back, and nothing else."""
     recall, precision = recomputed["hand_over_recall"], recomputed["hand_over_precision"]
     named, others = recomputed["hand_over_named"], recomputed["hand_over_others"]

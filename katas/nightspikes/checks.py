@@ -5,15 +5,20 @@ eight short jobs after the last cell. The judge has made the same updates itself
 `distance` is how far a run's weights are from the judge's, as a share of the judge's path.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed, Reported
 from harness.judging.measures import relative_difference
 
 UPDATES = 140
 FAR = 1e-3  # other devices of the kind, or another order of sums, cost less than a hundredth of this
 
 
-def check_weights_match_the_planned_run(recomputed, band):
+def check_weights_match_the_planned_run(recomputed: Recomputed, band: Bands) -> None:
     """At the kept steps and at the end, the run's weights are where the plan leads."""
     path = np.array(recomputed["distance"])  # [kept, 2]: step, distance
     distance = np.nan_to_num(path[:, 1], nan=np.inf)
@@ -29,7 +34,7 @@ def check_weights_match_the_planned_run(recomputed, band):
     )
 
 
-def check_short_jobs_match_their_plans(recomputed, band):
+def check_short_jobs_match_their_plans(recomputed: Recomputed, band: Bands) -> None:
     """Eight other jobs, trained by the same function, end where their plans lead."""
     distance = np.nan_to_num(recomputed["job_distance"], nan=np.inf)
     off, errors = distance > FAR, recomputed["job_errors"]
@@ -39,7 +44,7 @@ def check_short_jobs_match_their_plans(recomputed, band):
     )
 
 
-def check_hand_over_names_what_to_hold_back(recomputed, band):
+def check_hand_over_names_what_to_hold_back(recomputed: Recomputed, band: Bands) -> None:
     """The run's hand-over names what has to be held back, and nothing else."""
     named, wrongly = recomputed["device_named"], recomputed["named_wrongly"]
     right = band("named", low=1).admits(float(named)) & band("named_wrongly", high=0).admits(float(len(wrongly)))
@@ -49,7 +54,7 @@ def check_hand_over_names_what_to_hold_back(recomputed, band):
     )
 
 
-def check_short_jobs_name_what_to_hold_back(recomputed, band):
+def check_short_jobs_name_what_to_hold_back(recomputed: Recomputed, band: Bands) -> None:
     """In the short jobs, every planned device that has to be held back is named, and nothing that is in order."""
     to_name, named = np.sum(recomputed["job_to_name"]), np.sum(recomputed["job_named"])
     wrongly = np.sum(recomputed["job_named_wrongly"])
@@ -61,7 +66,7 @@ def check_short_jobs_name_what_to_hold_back(recomputed, band):
     )
 
 
-def check_planned_devices_do_the_work(recomputed, band):
+def check_planned_devices_do_the_work(recomputed: Recomputed, band: Bands) -> None:
     """In the short jobs, a planned device computes with the job's own weights, unless it has to be held back."""
     work = np.array(recomputed["job_work"])
     # A quarter in each half of the job, so that ranks may take turns; runs as planned do all of it.
@@ -71,7 +76,7 @@ def check_planned_devices_do_the_work(recomputed, band):
     )
 
 
-def check_training_plan_is_kept(reported, truth, band):
+def check_training_plan_is_kept(reported: Reported, truth: dict[str, Any], band: Bands) -> None:
     """The run makes 140 updates at the planned learning rates, within 4 %."""
     updates = reported.per_rank("updates")[:, 0]
     rate = float((reported["learning_rate"] * updates).sum())
@@ -84,7 +89,7 @@ def check_training_plan_is_kept(reported, truth, band):
     )
 
 
-def check_ranks_agree(recomputed, band):
+def check_ranks_agree(recomputed: Recomputed, band: Bands) -> None:
     """Both ranks end with the same weights."""
     value = recomputed["rank_difference"]
     assert band("rank_difference", high=1e-5).admits(value), (
@@ -92,7 +97,7 @@ def check_ranks_agree(recomputed, band):
     )
 
 
-def check_reported_losses_match_the_weights(reported, recomputed, band):
+def check_reported_losses_match_the_weights(reported: Reported, recomputed: Recomputed, band: Bands) -> None:
     """The reported validation losses are those of the kept and final weights, and only recorded updates changed the weights."""
     claimed = dict(zip(reported["step"].astype(int).tolist(), reported["val_loss"].tolist(), strict=True))
     off = np.max([abs(claimed.get(int(step), np.inf) - loss) for step, loss in recomputed["kept_val_loss"]])
@@ -105,5 +110,5 @@ def check_reported_losses_match_the_weights(reported, recomputed, band):
     )
 
 
-def listed(shares):
+def listed(shares: Iterable[float]) -> str:
     return ", ".join(f"{share:.2%}" for share in sorted(shares, reverse=True)[:4]) or "none"

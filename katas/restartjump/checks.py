@@ -5,15 +5,19 @@ at the end. The judge made the same 300 updates without a restart. `distance` is
 uninterrupted run's distance from its start.
 """
 
+from typing import Any
+
 import numpy as np
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed, Reported
 from harness.judging.measures import updates_made
 
 UPDATES = 300
 MAY_BE_MADE_AGAIN = 30
 
 
-def check_weights_match_the_uninterrupted_run(recomputed, band):
+def check_weights_match_the_uninterrupted_run(recomputed: Recomputed, band: Bands) -> None:
     """At every saved step, the weights are those of the same run without a restart."""
     way = np.array(recomputed["distance"], dtype=float)  # [saved, 2]: step, distance
     off = np.nan_to_num(way[:, 1], nan=np.inf)
@@ -29,7 +33,7 @@ def check_weights_match_the_uninterrupted_run(recomputed, band):
     assert band("final_distance", high=0.0008).admits(final), f"the final weights deviate by {final:.3%} (threshold 0.080%)"
 
 
-def check_every_interval_matches_the_uninterrupted_run(recomputed, band):
+def check_every_interval_matches_the_uninterrupted_run(recomputed: Recomputed, band: Bands) -> None:
     """Between two saved steps, the weights change as they would without a restart."""
     moves = np.array(recomputed["stretch"], dtype=float)  # [saved, 2]: step, deviation of the interval's change
     off = np.nan_to_num(moves[:, 1], nan=np.inf)
@@ -41,7 +45,7 @@ def check_every_interval_matches_the_uninterrupted_run(recomputed, band):
     )
 
 
-def check_held_out_loss_matches_the_uninterrupted_run(recomputed, band):
+def check_held_out_loss_matches_the_uninterrupted_run(recomputed: Recomputed, band: Bands) -> None:
     """On held-out documents, the final weights are as good as without a restart."""
     excess, planned = recomputed["excess_nats"], recomputed["uninterrupted_excess_nats"]
     limit = band("nats_lost", high=0.015)
@@ -51,7 +55,7 @@ def check_held_out_loss_matches_the_uninterrupted_run(recomputed, band):
     )
 
 
-def check_updates_continue_from_the_previous_state(reported, truth, band):
+def check_updates_continue_from_the_previous_state(reported: Reported, truth: dict[str, Any], band: Bands) -> None:
     """Every update starts from exactly the weights and moments that the last one left, and in the planned launch."""
     before, after = ([row.get(name) for row in reported.rows] for name in ("state_before", "state_after"))
     torn = [
@@ -71,7 +75,7 @@ def check_updates_continue_from_the_previous_state(reported, truth, band):
     )
 
 
-def check_every_update_follows_the_plan(reported, truth, band):
+def check_every_update_follows_the_plan(reported: Reported, truth: dict[str, Any], band: Bands) -> None:
     """Every update uses the rate of plan.json for every parameter."""
     planned = np.array(truth["learning_rates"])  # [step, parameter]
     given, steps = reported.per_rank("learning_rate_per_parameter"), reported["step"]
@@ -90,7 +94,7 @@ def check_every_update_follows_the_plan(reported, truth, band):
     )
 
 
-def check_every_step_is_made_once(reported, recomputed, band):
+def check_every_step_is_made_once(reported: Reported, recomputed: Recomputed, band: Bands) -> None:
     """Every step has one update on its own rows, and at most 30 updates are repeated."""
     updates = reported.per_rank("updates")[:, 0]
     made = updates_made(updates, len(reported.rows_written)) + float(reported["updates_unwatched"].sum())
@@ -107,7 +111,7 @@ def check_every_step_is_made_once(reported, recomputed, band):
     )
 
 
-def check_curves_match_the_weights(reported, recomputed, band):
+def check_curves_match_the_weights(reported: Reported, recomputed: Recomputed, band: Bands) -> None:
     """The reported validation losses are those of the saved and final weights, which only recorded updates changed."""
     claimed = dict(zip(reported["step"].astype(int).tolist(), reported["val_loss"].tolist(), strict=True))
     off = [abs(claimed.get(int(step), np.inf) - loss) for step, loss in recomputed["kept_val_loss"]]
@@ -122,6 +126,6 @@ def check_curves_match_the_weights(reported, recomputed, band):
     )
 
 
-def listed(values):
+def listed(values: Any) -> str:
     shown = ", ".join(str(value) for value in values[:6])
     return shown + (f" and {len(values) - 6} more" if len(values) > 6 else "")

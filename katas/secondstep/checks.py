@@ -5,14 +5,18 @@ at the end. The judge made all 300 updates itself, on one site. `distance` is th
 unmoved run's distance from its weights at the move.
 """
 
+from typing import Any
+
 import numpy as np
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed, Reported
 from harness.judging.measures import relative_difference, updates_made
 
 MAX_DISTANCE = 0.008  # right repairs of every kind stay below 0.004; the nearest masking one reaches 0.011
 
 
-def check_weights_match_the_unmoved_run(recomputed, band):
+def check_weights_match_the_unmoved_run(recomputed: Recomputed, band: Bands) -> None:
     """At every saved step, the weights are those of the run that nobody moved."""
     way = np.array(recomputed["distance"])  # [saved, 2]: step, distance
     largest = np.nan_to_num(way[:, 1], nan=np.inf)
@@ -24,7 +28,7 @@ def check_weights_match_the_unmoved_run(recomputed, band):
     )
 
 
-def check_final_weights_match_the_unmoved_run(recomputed, band):
+def check_final_weights_match_the_unmoved_run(recomputed: Recomputed, band: Bands) -> None:
     """The final weights are those of the run that nobody moved."""
     value = recomputed["final_distance"]
     limit = band("final_distance", high=MAX_DISTANCE)
@@ -33,7 +37,7 @@ def check_final_weights_match_the_unmoved_run(recomputed, band):
     )
 
 
-def check_validation_loss_matches_the_unmoved_run(recomputed, band):
+def check_validation_loss_matches_the_unmoved_run(recomputed: Recomputed, band: Bands) -> None:
     """At every saved step, the validation loss is that of the run that nobody moved."""
     kept = np.array(recomputed["kept_val_loss"])  # [saved, 3]: step, loss, loss of the unmoved run
     above = np.nan_to_num(kept[:, 1] - kept[:, 2], nan=np.inf)
@@ -45,7 +49,7 @@ def check_validation_loss_matches_the_unmoved_run(recomputed, band):
     )
 
 
-def check_held_out_loss_matches_the_unmoved_run(recomputed, band):
+def check_held_out_loss_matches_the_unmoved_run(recomputed: Recomputed, band: Bands) -> None:
     """On held-out documents, the final weights are as good as those of the run that nobody moved."""
     excess, unmoved = recomputed["excess_nats"], recomputed["unmoved_excess_nats"]
     limit = band("nats_lost", high=0.01)
@@ -55,7 +59,7 @@ def check_held_out_loss_matches_the_unmoved_run(recomputed, band):
     )
 
 
-def check_the_documents_are_read(recomputed, band):
+def check_the_documents_are_read(recomputed: Recomputed, band: Bands) -> None:
     """Every document planned after the move takes part in an update."""
     value = recomputed["coverage"]
     assert band("coverage", low=0.97).admits(value), (
@@ -63,7 +67,7 @@ def check_the_documents_are_read(recomputed, band):
     )
 
 
-def check_the_plan_is_kept(reported, truth, band):
+def check_the_plan_is_kept(reported: Reported, truth: dict[str, Any], band: Bands) -> None:
     """The updates after the move have the planned learning rates, and at most 60 are repeated."""
     after = reported["step"] >= truth["move"]
     updates, rate = reported.per_rank("updates")[:, 0], reported["learning_rate"]
@@ -79,7 +83,7 @@ def check_the_plan_is_kept(reported, truth, band):
     )
 
 
-def check_curves_match_the_weights(reported, recomputed, band):
+def check_curves_match_the_weights(reported: Reported, recomputed: Recomputed, band: Bands) -> None:
     """The reported validation losses are those of the saved and final weights, which only recorded updates changed."""
     claimed = dict(zip(reported["step"].astype(int).tolist(), reported["val_loss"].tolist(), strict=True))
     off = [abs(claimed.get(int(step), np.inf) - loss) for step, loss, _ in recomputed["kept_val_loss"]]

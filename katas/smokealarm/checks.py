@@ -5,10 +5,13 @@ after every step with the telemetry so far. An alarm calls somebody when it begi
 A call is in time up to four steps after the first bad step. It is false before that step, in a run without an incident, and after an intended change.
 """
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed
+
 KINDS = ("data", "lr", "opt", "hw")
 
 
-def check_incidents_are_called(recomputed, band):
+def check_incidents_are_called(recomputed: Recomputed, band: Bands) -> None:
     """Nine of ten incidents are called in time."""
     value, raised = recomputed["recall"], recomputed["raised"]
     assert band("recall", low=0.9).admits(value), (
@@ -17,14 +20,14 @@ def check_incidents_are_called(recomputed, band):
     )
 
 
-def check_no_kind_is_missed(recomputed, band):
+def check_no_kind_is_missed(recomputed: Recomputed, band: Bands) -> None:
     """Of each kind of incident, 80 % are called in time."""
     value = recomputed["worst_recall"]
     by_kind = ", ".join(f"{kind} {share:.0%}" for kind, share in zip(KINDS, recomputed["recall_by_kind"], strict=True))
     assert band("worst_recall", low=0.8).admits(value), f"called in time: {by_kind} (threshold 80 % of each kind)"
 
 
-def check_most_calls_are_incidents(recomputed, band):
+def check_most_calls_are_incidents(recomputed: Recomputed, band: Bands) -> None:
     """Nine of ten calls are about an incident."""
     value = recomputed["precision"]
     before, quiet, meant = recomputed["false_by_place"]
@@ -34,7 +37,7 @@ def check_most_calls_are_incidents(recomputed, band):
     )
 
 
-def check_false_calls_are_rare(recomputed, band):
+def check_false_calls_are_rare(recomputed: Recomputed, band: Bands) -> None:
     """There are at most 12 false calls in 10,000 calm steps."""
     value = recomputed["false_per_10000"]
     assert band("false_per_10000", high=12).admits(value), (
@@ -42,13 +45,13 @@ def check_false_calls_are_rare(recomputed, band):
     )
 
 
-def check_intended_changes_are_not_called(recomputed, band):
+def check_intended_changes_are_not_called(recomputed: Recomputed, band: Bands) -> None:
     """At most one in five intended, harmless changes is called."""
     value = recomputed["benign_disturbed"]
     assert band("benign_disturbed", high=0.2).admits(value), f"{value:.0%} of the intended changes are called (threshold 20 %)"
 
 
-def check_calls_precede_the_dashboard(recomputed, band):
+def check_calls_precede_the_dashboard(recomputed: Recomputed, band: Bands) -> None:
     """Seven of ten incidents are called before the dashboard shows them."""
     value, delay = recomputed["before_the_curve"], recomputed["mean_delay"]
     assert band("before_the_curve", low=0.7).admits(value), (
@@ -57,7 +60,7 @@ def check_calls_precede_the_dashboard(recomputed, band):
     )
 
 
-def check_answers_depend_only_on_the_past(recomputed, band):
+def check_answers_depend_only_on_the_past(recomputed: Recomputed, band: Bands) -> None:
     """Two runs that are equal up to a step get the same answers up to that step."""
     value = recomputed["same_past"]
     assert band("same_past", low=1.0).admits(value), (

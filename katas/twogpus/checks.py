@@ -5,15 +5,19 @@ the same 100 updates in one process, from the same first weights, with the same 
 from that process's weights, relative to the norm of that process's move since the start. `reported` holds the telemetry of both ranks.
 """
 
+from typing import Any
+
 import numpy as np
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed, Reported
 from harness.judging.measures import relative_difference, updates_made
 
 UPDATES = 100
 RANKS = (0, 1)
 
 
-def check_weights_match_one_process(recomputed, band):
+def check_weights_match_one_process(recomputed: Recomputed, band: Bands) -> None:
     """At every kept step, both ranks' weights equal those of one process that trains on the same eight rows per update."""
     path = np.array(recomputed["distance"])  # [kept, 1 + rank]: step, distance of each rank
     largest = np.nan_to_num(path[:, 1:], nan=np.inf).max(1)
@@ -29,7 +33,7 @@ def check_weights_match_one_process(recomputed, band):
     assert band("final_distance", high=0.02).admits(final), f"the final weights differ by {final:.1%} (threshold 2.0%)"
 
 
-def check_each_four_updates_match_one_process(recomputed, band):
+def check_each_four_updates_match_one_process(recomputed: Recomputed, band: Bands) -> None:
     """Between two kept steps, both ranks' weights move as those of one process on the same rows."""
     moves = np.array(recomputed["stretch"])  # [kept, 1 + rank]: step, relative difference of each rank's move from the one process's
     largest = np.nan_to_num(moves[:, 1:], nan=np.inf).max(1)
@@ -42,7 +46,7 @@ def check_each_four_updates_match_one_process(recomputed, band):
     )
 
 
-def check_unseen_documents_are_predicted_well(recomputed, band):
+def check_unseen_documents_are_predicted_well(recomputed: Recomputed, band: Bands) -> None:
     """On held-out documents, both ranks' final weights are as good as those of one process."""
     excess, planned = np.max(recomputed["excess_nats"]), recomputed["one_process_excess_nats"]
     # A quarter of the gain of the second GPU, which is 0.08 nats at least.
@@ -53,7 +57,7 @@ def check_unseen_documents_are_predicted_well(recomputed, band):
     )
 
 
-def check_ranks_agree(recomputed, band):
+def check_ranks_agree(recomputed: Recomputed, band: Bands) -> None:
     """At every kept step both ranks have the same weights."""
     difference = np.array(recomputed["rank_difference"])  # [kept, 2]: step, largest difference of a weight
     largest = difference[:, 1].max()
@@ -65,7 +69,7 @@ def check_ranks_agree(recomputed, band):
     )
 
 
-def check_ranks_share_the_rows(recomputed, band):
+def check_ranks_share_the_rows(recomputed: Recomputed, band: Bands) -> None:
     """Every row is trained on once, half of the rows on each rank."""
     rows = recomputed["rows_per_rank"]
     coverage, extra, share = recomputed["coverage"], recomputed["times_too_many"], recomputed["smaller_share"]
@@ -76,7 +80,7 @@ def check_ranks_share_the_rows(recomputed, band):
     )
 
 
-def check_training_follows_the_plan(reported, truth, band):
+def check_training_follows_the_plan(reported: Reported, truth: dict[str, Any], band: Bands) -> None:
     """Each rank makes 100 updates with the planned learning rates, within 4 %."""
     planned = truth["learning_rate_sum"]
     for rank in RANKS:
@@ -92,7 +96,7 @@ def check_training_follows_the_plan(reported, truth, band):
         )
 
 
-def check_reported_losses_match_the_weights(reported, recomputed, band):
+def check_reported_losses_match_the_weights(reported: Reported, recomputed: Recomputed, band: Bands) -> None:
     """The validation losses that each rank reports are those of its kept and final weights."""
     kept = np.array(recomputed["kept_val_loss"])  # [kept, 1 + rank]: step, val_loss of each rank
     for rank in RANKS:

@@ -4,11 +4,14 @@
 time and in random order. Half of them are of variants that no public set contains. An abstention counts as half a hit everywhere.
 """
 
+from harness.judging.bands import Bands
+from harness.judging.evidence import Recomputed
+
 KINDS = ("data", "lr", "opt", "hw", "benign")
 HARM_NATS = 0.03  # the right action taken one step early or late leaves nothing; wrong ones leave 0.04 to 5 nats
 
 
-def check_all_causes_are_named(recomputed, band):
+def check_all_causes_are_named(recomputed: Recomputed, band: Bands) -> None:
     """Each of the five causes is named on unseen incidents."""
     value, abstained, raised = recomputed["macro_f1"], recomputed["abstained"], recomputed["raised"]
     assert band("macro_f1", low=0.85).admits(value), (
@@ -17,7 +20,7 @@ def check_all_causes_are_named(recomputed, band):
     )
 
 
-def check_no_cause_is_missed(recomputed, band):
+def check_no_cause_is_missed(recomputed: Recomputed, band: Bands) -> None:
     """At least 70 % of the incidents of each cause are recognised."""
     value = recomputed["worst_recall"]
     assert band("worst_recall", low=0.7).admits(value), (
@@ -25,7 +28,7 @@ def check_no_cause_is_missed(recomputed, band):
     )
 
 
-def check_new_variants_are_recognised(recomputed, band):
+def check_new_variants_are_recognised(recomputed: Recomputed, band: Bands) -> None:
     """Incidents of variants that no public set contains are recognised."""
     value, known = recomputed["new_variants"], recomputed["known_variants"]
     assert band("new_variants", low=0.8).admits(value), (
@@ -33,7 +36,7 @@ def check_new_variants_are_recognised(recomputed, band):
     )
 
 
-def check_first_bad_steps_are_found(recomputed, band):
+def check_first_bad_steps_are_found(recomputed: Recomputed, band: Bands) -> None:
     """The first bad step is named, within one step, for every cause."""
     value, worst, kind = recomputed["first_step"], recomputed["worst_first_step"], KINDS[int(recomputed["worst_first_step_kind"])]
     overall, each = band("first_step", low=0.8).admits(value), band("worst_first_step", low=0.6).admits(worst)
@@ -43,7 +46,7 @@ def check_first_bad_steps_are_found(recomputed, band):
     )
 
 
-def check_places_are_found(recomputed, band):
+def check_places_are_found(recomputed: Recomputed, band: Bands) -> None:
     """The place of an incident that has one (a shard, a rank, a source) is named, for every cause."""
     value, worst, kind = recomputed["place"], recomputed["worst_place"], KINDS[int(recomputed["worst_place_kind"])]
     overall, each = band("place", low=0.8).admits(value), band("worst_place", low=0.7).admits(worst)
@@ -53,13 +56,13 @@ def check_places_are_found(recomputed, band):
     )
 
 
-def check_actions_are_right(recomputed, band):
+def check_actions_are_right(recomputed: Recomputed, band: Bands) -> None:
     """The right action is named."""
     value = recomputed["action"]
     assert band("action", low=0.85).admits(value), f"the right action is named in {value:.0%} of the incidents (threshold 85 %)"
 
 
-def check_actions_help(recomputed, band):
+def check_actions_help(recomputed: Recomputed, band: Bands) -> None:
     """Runs that go back and take the named action end as well as with the right one."""
     harm = recomputed["harm"]
     helped = sum(value <= HARM_NATS for value in harm) / len(harm)
@@ -71,7 +74,7 @@ def check_actions_help(recomputed, band):
     )
 
 
-def check_confidence_is_reliable(recomputed, band):
+def check_confidence_is_reliable(recomputed: Recomputed, band: Bands) -> None:
     """The confidence tells how often the cause is right."""
     value = recomputed["brier"]
     assert band("brier", high=0.2).admits(value), f"the Brier score of the confidences is {value:.3f} (threshold 0.2; always 0.5 has 0.25)"
