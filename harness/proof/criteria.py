@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.course.kata import DIAGNOSIS, Kata, Proof, listed
+from harness.course.scaffold import check_names
 from harness.judging.bands import read_baseline
 from harness.proof.variants import BROKEN, Row
 from harness.sandbox.kernel import Execution
@@ -36,6 +37,11 @@ class Forged:
     @property
     def accepted(self) -> bool:
         return not self.refused_by
+
+
+def all_of(kata: Kata, proof: Proof, rows: Sequence[Row], forged: Sequence[Forged]) -> list[str]:
+    """What runs and verdicts, of real and of forged evidence, contradict."""
+    return [*contradictions(kata, proof, check_names(kata), rows), *accepted(forged), *over_budget(kata, rows)]
 
 
 def contradictions(kata: Kata, proof: Proof, checks: Sequence[str], rows: Sequence[Row]) -> list[str]:

@@ -17,15 +17,15 @@ from harness.judging.verdict import Judge, Verdict
 DIAGNOSIS_FILE = "diagnosis.json"
 
 
-def forged_reports(judge: Judge, proof: Proof, seed: int, honest: Path, variant: Path) -> Verdict:
-    """Judge `variant`'s evidence under `honest`'s reports: files that match proof.toml's `reported` are the honest run's."""
-    reported = [p.name for p in [*honest.iterdir(), *variant.iterdir()] if _is_reported(p.name, proof)]
-    return _judge_mixture(judge, seed, variant, dict.fromkeys(reported, honest))
+def forged_reports(judge: Judge, proof: Proof, seed: int, honest: Path, other: Path) -> Verdict:
+    """Judge the evidence of another variant, `other`, under `honest`'s reports: files that match proof.toml's `reported` are the honest run's."""
+    reported = [p.name for p in [*honest.iterdir(), *other.iterdir()] if _is_reported(p.name, proof)]
+    return _judge_mixture(judge, seed, other, dict.fromkeys(reported, honest))
 
 
-def cross_seed(judge: Judge, proof: Proof, seed: int, honest: Path, elsewhere: Path) -> Verdict:
+def cross_seed(judge: Judge, proof: Proof, seed: int, honest: Path, other: Path) -> Verdict:
     """Judge the honest run of a seed with what the same fix produced on another seed."""
-    return _judge_mixture(judge, seed, honest, dict.fromkeys(produced(proof, elsewhere), elsewhere))
+    return _judge_mixture(judge, seed, honest, dict.fromkeys(produced(proof, other), other))
 
 
 def produced(proof: Proof, evidence: Path) -> list[str]:

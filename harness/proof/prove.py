@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from harness.course.kata import DIAGNOSIS, Kata, Proof, load_proof
@@ -79,23 +78,20 @@ def prove(bench: Bench) -> ProofResult:
     second = bench.executor.submit(cached_run, cold, fixed(bench, proof, proof.reference, ()).notebook, 0, "-again")
     with Judges(kata.folder) as judges:
         rows = run_all(bench, judges, variants)
-        forged = _forged(bench, judges, proof, rows)
+        honest = dict(zip(PROOF_SEEDS, _reference(proof, rows).executions, strict=True))
+        forged = _Forgeries(bench, judges, proof, honest).of(rows)
     rows = [_timed_again(bench, row) for row in rows]
-    reference = _reference(proof, rows)
-    bits = criteria.differences(reference.executions[0], second.result())
+    bits = criteria.differences(honest[0], second.result())
     bench.progress.done(kata, twice, second.result().elapsed_s)
-    checks = tuple(check_names(kata))
     found = [
         *problems(kata, proof),
-        *criteria.contradictions(kata, proof, checks, rows),
-        *criteria.too_close(kata, reference, calibrated),
-        *criteria.accepted(forged),
-        *criteria.over_budget(kata, rows),
+        *criteria.all_of(kata, proof, rows, forged),
+        *criteria.too_close(kata, _reference(proof, rows), calibrated),
         *(f"selftest: {c.claim}: {c.measured:.3g}, expected {c.threshold:.3g}" for c in claims.result() if not c.holds),
         *criteria.not_repeatable(proof, bits),
     ]
     forget_old_runs(bench)
-    result = ProofResult(kata, checks, tuple(rows), forged, bits, claims.result(), tuple(found))
+    result = ProofResult(kata, tuple(check_names(kata)), tuple(rows), forged, bits, claims.result(), tuple(found))
     if result.proven:
         receipt.write(kata, _receipt(result))
     return result
@@ -129,40 +125,42 @@ def _reference(proof: Proof, rows: Sequence[Row]) -> Row:
     return next(row for row in rows if row.variant.name == proof.reference.name)
 
 
-def _forged(bench: Bench, judges: Judges, proof: Proof, rows: Sequence[Row]) -> tuple[Forged, ...]:
-    honest = dict(zip(PROOF_SEEDS, _reference(proof, rows).executions, strict=True))
-    masking = [row for row in rows if row.variant.expect == "fail" and row.verdicts]
-    runs = [(row, seed, e) for row in masking for seed, e in zip(row.variant.seeds, row.executions, strict=True)]
-    tasks = [partial(_with_forged_reports, bench, judges, proof, row, seed, honest[seed], e) for row, seed, e in runs]
-    # A run that leaves a diagnosis and reports alone has no results that another seed's could replace.
-    crossed = [seeds for seeds in CROSSED_SEEDS if produced(proof, honest[seeds[1]].evidence)]
-    tasks += [partial(_with_results_of, bench, judges, proof, seed, honest[seed], honest[other], other) for seed, other in crossed]
-    return tuple(side_by_side(bench, tasks))
+@dataclass(frozen=True)
+class _Forgeries:
+    """Makes and judges forged evidence."""
 
+    bench: Bench
+    judges: Judges
+    proof: Proof
+    honest: Mapping[int, Execution]
+    """The runs of the reference, by seed."""
 
-def _with_forged_reports(
-    bench: Bench, judges: Judges, proof: Proof, row: Row, seed: int, honest: Execution, execution: Execution
-) -> Forged:
-    verdict = _mixed(bench, judges, proof, forged_reports, seed, honest, execution)
-    refusals = [name for name in row.refusals(verdict) if name not in proof.forger_satisfies]
-    # The form may simply be blank: that refuses a masking fix only where it is what the fix is about.
-    refused_by = sorted(name for name in refusals if name != DIAGNOSIS or DIAGNOSIS in row.variant.fails)
-    honest_only = any(fix.name == row.variant.name and fix.honest_only for fix in proof.fix)
-    return Forged(row.variant.name, seed, tuple(refused_by), honest_only)
+    def of(self, rows: Sequence[Row]) -> tuple[Forged, ...]:
+        masking = [row for row in rows if row.variant.expect == "fail" and row.verdicts]
+        runs = [(row, seed, e) for row in masking for seed, e in zip(row.variant.seeds, row.executions, strict=True)]
+        tasks = [partial(self._with_honest_reports, *run) for run in runs]
+        # A run that leaves a diagnosis and reports alone has no results that another seed's could replace.
+        crossed = [seeds for seeds in CROSSED_SEEDS if produced(self.proof, self.honest[seeds[1]].evidence)]
+        tasks += [partial(self._with_results_of, other, seed) for seed, other in crossed]
+        return tuple(side_by_side(self.bench, tasks))
 
+    def _with_honest_reports(self, row: Row, seed: int, execution: Execution) -> Forged:
+        refusals = row.refusals(self._verdict(forged_reports, seed, execution)) - set(self.proof.forger_satisfies)
+        # The form may simply be blank: that refuses a masking fix only where it is what the fix is about.
+        refused_by = sorted(name for name in refusals if name != DIAGNOSIS or DIAGNOSIS in row.variant.fails)
+        honest_only = any(fix.name == row.variant.name and fix.honest_only for fix in self.proof.fix)
+        return Forged(row.variant.name, seed, tuple(refused_by), honest_only)
 
-def _with_results_of(bench: Bench, judges: Judges, proof: Proof, seed: int, honest: Execution, other: Execution, other_seed: int) -> Forged:
-    verdict = _mixed(bench, judges, proof, cross_seed, seed, honest, other)
-    refused_by = tuple(c.name for c in verdict.failed if c.name not in proof.forger_satisfies)
-    return Forged(f"results of seed {other_seed}", seed, refused_by, False)
+    def _with_results_of(self, other: int, seed: int) -> Forged:
+        verdict = self._verdict(cross_seed, seed, self.honest[other])
+        refused_by = tuple(c.name for c in verdict.failed if c.name not in self.proof.forger_satisfies)
+        return Forged(f"results of seed {other}", seed, refused_by, False)
 
-
-def _mixed(
-    bench: Bench, judges: Judges, proof: Proof, mix: Callable[..., Verdict], seed: int, honest: Execution, other: Execution
-) -> Verdict:
-    name = f"{mix.__name__} {honest.run_dir.name} {proof.reported}"
-    evidence: tuple[Path, Path] = (honest.evidence, other.evidence)
-    return cached_verdict(bench, judges, seed, other, name, lambda judge: mix(judge, proof, seed, *evidence))
+    def _verdict(self, mix: Callable[..., Verdict], seed: int, other: Execution) -> Verdict:
+        honest = self.honest[seed]
+        name = f"{mix.__name__} {honest.run_dir.name} {self.proof.reported}"
+        find = partial(mix, proof=self.proof, seed=seed, honest=honest.evidence, other=other.evidence)
+        return cached_verdict(self.bench, self.judges, seed, other, name, find)
 
 
 def _receipt(result: ProofResult) -> dict[str, Any]:
