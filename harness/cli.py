@@ -235,7 +235,7 @@ def calibrate(katas: Path, name: str, fixes: tuple[str, ...], jobs: int) -> None
     help="The folder for the report; default: bench in the folder of runs.",
 )
 @click.pass_obj
-def bench(katas: Path, name: str, short: str, repeats: int, jobs: int, proofs: bool, output: Path | None) -> None:
+def bench(katas: Path, name: str, short: str, repeats: int, jobs: int, proofs: bool, output: Path | None) -> None:  # noqa: PLR0913
     """Measure what the lab adds to a training run, compared with the bare script and papermill (for developers)."""
     from harness.bench import benchmark, page
 

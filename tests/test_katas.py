@@ -45,7 +45,9 @@ def test_the_incident_brief_has_its_four_parts_and_names_the_held_out_seeds(kata
 def test_every_check_says_what_holds_in_one_line(kata):
     text = kata.checks.read_text()
 
-    assert len(check_names(kata)) == len(re.findall(r'^def check_\w+\([^)]*\)(?: -> None)?:\n    """[A-Z0-9].*\."""$', text, flags=re.MULTILINE))
+    assert len(check_names(kata)) == len(
+        re.findall(r'^def check_\w+\([^)]*\)(?: -> None)?:\n    """[A-Z0-9].*\."""$', text, flags=re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize("kata", KATAS, ids=lambda kata: kata.slug)

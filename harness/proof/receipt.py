@@ -53,7 +53,7 @@ def due(katas: Sequence[Kata], minutes: float | None, jobs: int, day: str) -> Pl
     """
     states = {kata.slug: state(kata) for kata in katas}
     changed = [kata for kata in katas if states[kata.slug] == "changed"]
-    stale, proven = (_by_turns(katas, day, [k for k in katas if states[k.slug] == wanted]) for wanted in ("stale", "proven"))
+    stale, proven = (_by_turns([k for k in katas if states[k.slug] == wanted], day) for wanted in ("stale", "proven"))
     chosen = stale if minutes is None else _fitting([*stale, *proven], minutes * 60 * jobs)
     left = [kata for kata in katas if kata not in changed and kata not in chosen]
     return Plan(
@@ -63,8 +63,8 @@ def due(katas: Sequence[Kata], minutes: float | None, jobs: int, day: str) -> Pl
     )
 
 
-def _by_turns(katas: Sequence[Kata], day: str, chosen: Sequence[Kata]) -> list[Kata]:
-    return sorted(chosen, key=lambda kata: hashlib.sha256(f"{day} {kata.slug}".encode()).hexdigest())
+def _by_turns(katas: Sequence[Kata], day: str) -> list[Kata]:
+    return sorted(katas, key=lambda kata: hashlib.sha256(f"{day} {kata.slug}".encode()).hexdigest())
 
 
 def _fitting(katas: Sequence[Kata], seconds: float) -> list[Kata]:

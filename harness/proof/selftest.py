@@ -61,7 +61,7 @@ def measured(path: Path) -> list[dict[str, Any]]:
 def main() -> None:
     path = Path(sys.argv[1]) / ".meta" / "selftest.py"
     sys.path += module_folders(Path(sys.argv[1]), answers=True)
-    serve(lambda question: measured(path))
+    serve(lambda _: measured(path))
 
 
 if __name__ == "__main__":

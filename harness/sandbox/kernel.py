@@ -68,7 +68,7 @@ def run(
     place: Place,
     *,
     seed: int,
-    on_row: Callable[[Row], None] = lambda row: None,
+    on_row: Callable[[Row], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Execution:
     """Run `notebook` for `seed`, and wait until all its processes have ended.
@@ -93,7 +93,7 @@ def run(
         workspace.close()
 
 
-def _run(
+def _run(  # noqa: PLR0913  # one run, and what it needs: no two of these go anywhere else together
     notebook: NotebookNode,
     place: Place,
     seed: int,

@@ -36,7 +36,7 @@ TAIL_BYTES = 4 * 2**20
 class Watchdog:
     """Follows a run from its own thread: telemetry, memory, disk and the deadline, which papermill may miss."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # whatever may end a run
         self,
         session: Session,
         evidence: Path,

@@ -29,7 +29,7 @@ def versions(kata: Kata, notebook: Path, stop: threading.Event | None = None) ->
     name, path = shown(notebook), notebook.resolve()
     saves = watchfiles.watch(
         path.parent,
-        watch_filter=lambda change, changed: Path(changed) == path,
+        watch_filter=lambda _, changed: Path(changed) == path,
         recursive=False,
         step=QUIET_MS,
         debounce=10 * QUIET_MS,

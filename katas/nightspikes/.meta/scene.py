@@ -127,7 +127,7 @@ def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, wi
             return silicon
 
 
-def _task(rng: np.random.Generator, kind: str, layout: int, updates: int, width: int, sick_rank: int, hard_rank: int) -> Task:
+def _task(rng: np.random.Generator, kind: str, layout: int, updates: int, width: int, sick_rank: int, hard_rank: int) -> Task:  # noqa: PLR0913
     hosts = rng.choice(40, 2, replace=False)
     names = [str(n) for n in rng.permutation([f"n{host:02d}-g{g}" for host in hosts for g in rng.choice(8, 2, replace=False)])]
     placed, spares = names[:2], names[2:]

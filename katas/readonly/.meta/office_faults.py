@@ -46,7 +46,7 @@ def only_broader_tools_left(case: Case, office: Office, rng: Random) -> Case:
     return _down(case, [tool, *alike(office, tool)], reached_s(office, case.task, i))
 
 
-def name_moves(case: Case, office: Office, rng: Random, *, name: str, old: str, new: str, index: int) -> Case:
+def name_moves(case: Case, office: Office, rng: Random, *, name: str, old: str, new: str, index: int) -> Case:  # noqa: PLR0913
     """Let one step use a name that leads to `old`, and to `new` while its tool answers 503."""
     step, change_s = case.task.plan[index], reached_s(office, case.task, index) + _patience_s(rng)
     plan = [replace(s, resource=name) if i == index else s for i, s in enumerate(case.task.plan)]
@@ -55,7 +55,7 @@ def name_moves(case: Case, office: Office, rng: Random, *, name: str, old: str, 
     return _down(case, _one_or_all(office, step.tool, rng), reached_s(office, case.task, index), change_s + rng.randint(1, 6))
 
 
-def name_keeps_moving(case: Case, office: Office, rng: Random, *, name: str, old: str, new: str, index: int) -> Case:
+def name_keeps_moving(case: Case, office: Office, rng: Random, *, name: str, old: str, new: str, index: int) -> Case:  # noqa: PLR0913
     """Let one step use a name that alternates between `old` and `new` for twenty minutes while its tools are mostly down.
 
     However long an agent waits before its first call, the name may lead elsewhere at its second.

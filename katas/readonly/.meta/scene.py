@@ -143,7 +143,7 @@ class Draw:
         for name in office.records:
             self.items.setdefault(folder_of(name), []).append(name)
 
-    def case(self, kind: str, number: int, start_s: int) -> Case:
+    def case(self, kind: str, number: int, start_s: int) -> Case:  # noqa: C901  # a table of kinds
         case, rng = Case(self.task(number, start_s)), self.rng
         match kind:
             case "moved":
