@@ -13,13 +13,13 @@
 # - `run.log` lists the changes between the two runs.
 #
 # **What you hand over**
-# 1. A run that may be announced: same plan (240 updates, same learning rates, same documents). The judge calls `model(idx)`, tokens [B, T] to logits
-#    [B, T, V], for lengths T from 1 to 32, in training mode and in evaluation mode.
+# 1. A run that may be announced and predicts as well as a healthy run. Same plan: 240 updates, same learning rates, same documents.
+#    The judge calls `model(idx)` in training and evaluation mode. Tokens [B, T] give logits [B, T, V], T from 1 to 32.
 # 2. The artifact `hand_over`: `{"val_loss_nats": …}`, the final model's mean loss on the validation documents. Keep these documents out of training.
 # 3. The artifact `diagnosis`: what went wrong.
 #
 # **Rules**
-# - The number of updates and the sum of the learning rates stay within 4 % of the plan. Every update counts.
+# - The number of updates and the sum of the learning rates stay within 4 % of the plan. Undone updates count too.
 # - The repair is replayed on two held-out seeds. Their languages differ, so a number copied from this run is wrong there.
 
 # %% id="parameters" tags=["parameters"]

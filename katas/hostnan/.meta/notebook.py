@@ -4,22 +4,23 @@
 # **What happened.** `babygpt-73` trains on four hosts with three rows each; a fifth is spare. Its second launch resumed from update 100.
 # Soon after 03:00 `train_loss`, the mean over all hosts and five steps, became `nan`. Now every host's loss and every weight is `nan`.
 #
-# **What is known** (times: `run.log`)
+# **What is known**
 # - One host has been thermally throttled since shortly before; the others wait for it.
 # - Another corrected memory errors and retired a memory page.
-# - A link was retrained. One step later the loader opened another team's shard.
-# - All five hosts passed the launch self-test.
+# - Then the loader opened another team's shard.
+# - All five passed the launch self-test.
 # - Proposals: `nan_to_num` on gradients; skip steps with a NaN loss; reorder rows.
 #
 # **What you hand over**
-# 1. **The run** of `plan.json`, as if nothing had happened: all rows, all updates.
-# 2. **`apply_update(replicas, optimizers, learning_rate)`** for the next launch; its docstring is the specification.
+# 1. **The run** of `plan.json` from update 100, as if nothing had happened: all rows, all updates, each recorded.
+# 2. **`apply_update(replicas, optimizers, learning_rate)`** for the next launch; see its docstring.
 # 3. **`hand_over`**: `{"isolated": host}`, the host that needs repair, or `None`; and your **diagnosis**.
 #
 # **Rules**
 # - Repeat at most 30 updates.
-# - End on four hosts, or on three with four rows each. Healthy hosts stay in and compute a full share. All products are computed on the hosts' devices.
-# - The repair is replayed on two held-out seeds, with other documents, another host and another step.
+# - The host that you name computes nothing after the step of its first failure. The other three stay in and compute a full share.
+# - End on four hosts, or on three with four rows each. Compute all matrix products on the hosts' devices.
+# - The repair is replayed on two held-out seeds, with other documents, host and step.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0

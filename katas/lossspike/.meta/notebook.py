@@ -4,7 +4,7 @@
 # **What happened**
 #
 # At 02:40 `babygpt-31` has alerted three times. `train_loss` rose from about 1 to between 3 and 4 nats within one step and
-# recovered a few steps later. The run has finished with the usual final loss. `run.log` has the times.
+# recovered a few steps later. The run has finished with the usual final loss.
 #
 # **What is known**
 #
@@ -14,15 +14,17 @@
 #
 # **What you hand over**
 #
-# 1. A run that you would ship: planned updates, learning rates and data; every update recorded; equal weights on both ranks.
-# 2. `hand_over`: what the next run must hold back.
+# 1. A run that you would ship: planned updates, learning rates and data, except what you hold back. No update on a loss jump; every update recorded;
+#    equal weights on both ranks.
+# 2. `hand_over`: the documents, ranks or schedule changes that the next run must hold back. Form: last cells.
 # 3. `diagnosis`.
 #
 # **Rules**
 #
 # - Updates (300) and the sum of their learning rates: within 4 % of the plan.
 # - Train on at least 97 % of the documents that need not be held back.
-# - Name at least 90 % of what must be held back; at least 90 % of what you name must be right.
+# - Train on rows that must be held back at most seven times in all.
+# - `hand_over`: at least 90 % complete and 90 % correct.
 # - Your repair is replayed on two held-out seeds. The same fault occurs at other steps and places.
 
 # %% id="parameters" tags=["parameters"]

@@ -3,7 +3,7 @@
 #
 # **What happened**
 #
-# It is 03:05. The guard of `babygpt-47` refuses an update whose loss stands out from the last thirty. At the first jump (1 to 2 nats)
+# It is 03:05. The guard of `babygpt-47` refuses an update whose loss stands out from the last thirty losses. At the first jump (1 to 2 nats)
 # it refused four updates, and the loss recovered. At 02:10 the loss went to almost 4 and stayed; few updates were made since.
 #
 # **What is known**
@@ -17,14 +17,14 @@
 # **What you hand over**
 #
 # 1. A run that you would ship, as `plan.json` and `order.npy` have it; every update recorded; equal weights on both ranks.
-# 2. `hand_over`: what the next run must hold back.
+# 2. `hand_over`: what the next run must hold back. Form: last cells.
 # 3. `diagnosis`.
 #
 # **Rules**
 #
-# - Updates (300) and sum of learning rates: within 2 %. 30 may be repeated.
-# - Train as planned, once, on at least 99 % of what is fit for training.
-# - `hand_over`: at least 90 % complete and 90 % correct.
+# - Updates (300) and sum of learning rates: within 2 %. On top, at most 30 updates may be repeated.
+# - Train as planned, once and with full weight, on at least 99 % of what is fit for training.
+# - `hand_over`: documents at least 90 % complete and 90 % correct; no rank or change named needlessly.
 # - Your repair is replayed on two held-out seeds: same fault, elsewhere.
 
 # %% id="parameters" tags=["parameters"]

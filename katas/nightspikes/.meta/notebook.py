@@ -11,12 +11,13 @@
 # - Proposals: a lower clip; rank 0 alone.
 #
 # **What you hand over**
-# 1. **The run** of `plan.json`: 140 updates on both ranks' rows, computed on this job's devices.
+# 1. **The run** of `plan.json`: 140 recorded updates on all rows of both ranks, computed on this job's devices.
 # 2. **`train(job)`**: it returns the devices and shards to hold back from the next job; see its docstring.
 # 3. Your **diagnosis**.
 #
 # **Rules**
-# - The plan's devices do their work unless held back. Use the spares freely; you need not name one. Name nothing healthy.
+# - The plan's devices do their work unless held back. Use the spares freely; spares need not be named.
+# - Name everything else that must be held back, and nothing healthy.
 # - Leave the vendor's `fixtures/training/devices.py` unchanged.
 # - The repair is replayed on two held-out seeds. `train` also gets eight shorter jobs, in which nothing, one thing or more goes wrong.
 
@@ -74,10 +75,11 @@ def compute(replica, rows_BT, device):
 
 # %% id="train"
 def train(job):
-    """Train a job as its plan says; return the names of the devices and shards to hold back from the next job.
+    """Train a job as its plan says; return {"devices": [...], "shards": [...]}, the names of those to hold back from the next job.
 
-    All that it needs is in `job`. The judge also calls it with eight shorter jobs that have other devices and shards. What goes wrong there begins early
-    or late. Each job's devices are of a kind of their own, and no others can be made.
+    All that it needs is in `job`, and the final weights stay in `job.replicas`. The judge also calls it with eight shorter jobs that have other devices
+    and shards. What goes wrong there begins early or late. Each job's devices are of a kind of their own, and no others can be made. In each half of a
+    job, a planned device computes at least 25 % of its planned work with the job's weights, unless it must be held back.
     """
     names = [rank["device"] for rank in job.plan["ranks"]]
     for step, rows_RBT in enumerate(job.rows):

@@ -16,13 +16,13 @@
 # **What you hand over**
 #
 # 1. `run_task(task, services)`: an agent that keeps to `POLICY.md` and does its work. It returns one answer per step: a tool's response or None.
-# 2. `hand_over`: tonight's calls that exceeded their grants, and the owners of what they touched. Legal needs both by morning.
+# 2. `hand_over`: tonight's calls that exceeded their grants, answered or not, and the owners of what they addressed. Legal needs both by morning.
 # 3. `diagnosis`, for seed 0 only.
 #
 # **Rules**
 #
-# - `POLICY.md` has the limits. Fewer grants must never achieve more.
-# - Your `run_task` gets 4,300 unseen plans with other tools, names, grants and users.
+# - `POLICY.md` has the limits, `checks.py` all thresholds. A task with fewer grants must not do more.
+# - Your `run_task` gets 4,300 unseen tasks with other tools, names, grants and users.
 # - Your repair is replayed on two held-out seeds: the same failure, in other places.
 
 # %% id="parameters" tags=["parameters"]
@@ -112,7 +112,10 @@ def request(step, services):
 
 # %% id="agent"
 def run_task(task, services):
-    """Work through a task's plan; return one answer per step: the tool's response, or None."""
+    """Work through a task's plan; return one answer per step: a tool's response to this task's call for the step, or None.
+
+    The judge replays the calls and questions in `services.log`; they must get the same responses there.
+    """
     grants, answers = list(task.grants), []
     for step in task.plan:
         try:

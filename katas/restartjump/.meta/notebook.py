@@ -3,27 +3,29 @@
 #
 # **What happened**
 #
-# **03:20.** At three o'clock `babygpt-61` moved to another node and restarted by itself. Within twenty updates its losses left their trend,
+# **03:20.** At three o'clock `babygpt-61` moved to another node and restarted. Within twenty updates its losses left their trend,
 # and they have not come back. Last week's run had the same plan and no restart.
 #
 # **What is known**
 #
 # - node-b was drained for memory errors, all corrected. node-f passed its burn-in.
 # - The restart script compared the weights with the checkpoint: equal, bit for bit.
-# - Model, optimizer, scheduler and reader each have a state. All four are saved and loaded.
-# - At that step the loader opened a shard from another team.
+# - The states of model, optimizer, scheduler and reader are saved and loaded.
+# - At that step the loader opened another team's shard.
 # - The dashboard's learning-rate curve passes the restart smoothly, as planned.
 # - The evening shift would use a third of the learning rate and a harder clip.
 #
 # **What you hand over**
 #
-# 1. The run that `plan.json` asks for, by `save(run)`, `resume()` and `train_step(run)`: at every step where it would be without a restart.
+# 1. The run that `plan.json` asks for, by `save(run)`, `resume()` and `train_step(run)`: with the weights, at every step, of a run without restart.
 # 2. `diagnosis`, for seed 0 only.
 #
 # **Rules**
 #
-# - The second launch has only what is on disk.
-# - Every step has one update on its own rows, as planned to nine digits. Up to 30 updates may be repeated.
+# - The second launch has only what is on disk, and makes all later steps.
+# - Every step has one recorded update on its own rows, at the planned learning rates (nine digits). It starts from exactly the previous
+#   weights and moments.
+# - Repeat at most 30 updates.
 # - Your repair is replayed on two held-out seeds: other documents, plans and restart steps.
 
 # %% id="parameters" tags=["parameters"]

@@ -12,18 +12,18 @@
 # - Learning rate and data continue: west began with the next eight documents.
 # - They are the first of a new shard, and the node is new to `babygpt-61`.
 # - Shortly before the checkpoint, the gradient norm was the highest in a while.
-# - The packet was checked on arrival: weights equal, the norm over all other tensors equal to three digits.
+# - The packet was checked on arrival: weights equal; the norm over the optimizer's tensors, counters aside, equal to three digits.
 # - In spring `babygpt-44` was resumed with a fresh optimizer, without a jump. The evening shift would repeat that.
 #
 # **What you hand over**
 #
-# 1. The run as if nobody had moved it: the rest of the 300 updates of `plan.json`, from a checkpoint of east, by
+# 1. The run as if nobody had moved it: the rest of the 300 updates of `plan.json`, from either of east's checkpoints, by
 #    `pack(checkpoint, packet)`, `unpack(packet)` and `train_step(step)`.
 # 2. `diagnosis`, for seed 0 only.
 #
 # **Rules**
 #
-# - Documents in order, planned learning rates, at most 60 repeated updates.
+# - Documents in order, planned learning rates, every update recorded, at most 60 repeated.
 # - Your repair is replayed on two held-out seeds, with other documents, weights and moves.
 
 # %% id="parameters" tags=["parameters"]

@@ -1,23 +1,24 @@
 # %% [markdown] id="page"
 # # An alarm that calls too late, and for nothing
 #
-# **What happened.** The spike desk watches small runs: two ranks, AdamW, a dashboard with the loss as means of five steps. Its alarm rings when that
-# loss is high. Last month it called forty times: twelve times for nothing, nine times for intended changes, and otherwise too late.
+# **What happened.** The team that reviews loss spikes watches small runs: two ranks, AdamW, a dashboard with the loss as means of five steps. Its
+# alarm rings when that loss is high. Last month it called forty times: twelve without cause, nine for intended changes, otherwise too late.
 #
 # **What is known**
-# - By then, ten updates had used bad rows, a wrong rate, wrong state, or a machine that computed wrong. Some curves recovered; the weights did not.
+# - By then, ten updates had used bad rows, a wrong rate, wrong state, or a machine that computed wrongly. Some curves recovered; the weights did not.
 # - A lower threshold rang twice as often. The gradient norm peaks on any run.
 # - Node restarts, slow ranks, reloaded configurations, new validation sets and briefly outdated lists are mostly harmless.
-# - New sources, larger shares of rare ones, and losses counted differently make the curve jump. Nobody wants these calls.
+# - New sources, larger shares of rare ones, and losses counted differently make the curve jump.
 # - A jump's height and length do not tell the cause.
 #
 # **What you hand over**
-# 1. **`make_alarm()`**: a new alarm for each run; its docstring is the interface.
+# 1. **`make_alarm()`**: a new alarm for each run; see its docstring.
 # 2. Your **diagnosis**.
 #
 # **Rules**
-# - A call is in time up to four steps after the first bad step; `checks.py` has all thresholds.
-# - It is judged on forty-eight unseen runs, one step at a time, then replayed on two held-out seeds.
+# - Call incidents of every kind in time: up to four steps after the first bad step, and mostly before the dashboard shows them.
+# - Call neither quiet runs nor intended changes. `checks.py` has all thresholds.
+# - The alarm is judged on forty-eight unseen runs, step by step, then on two held-out seeds.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0
@@ -79,7 +80,11 @@ show(0)
 
 # %% id="alarm"
 def make_alarm():
-    """Return a new alarm for one run: a function that keeps its own state from step to step."""
+    """Return a new alarm for one run: a function that keeps its own state from step to step.
+
+    It calls somebody when it begins to ring, and again after every ten steps that it goes on. A call before the first bad step, in a run without an
+    incident or after an intended change is false. Two runs with equal telemetry up to a step must get equal answers up to it.
+    """
 
     def alarm(t):
         """Return True to ring, else False; called after every step.

@@ -5,26 +5,27 @@
 #
 # **What happened**
 #
-# `babygpt-52`, the first run on two GPUs, finished last night. It ended where last week's one-GPU runs ended (`babygpt-47` to `babygpt-49`, four rows per
-# update). The pilot `babygpt-51`, one large GPU with eight rows per update, was clearly better after the same 100 updates.
+# `babygpt-52`, the first run on two GPUs, ended last night where last week's one-GPU runs ended (`babygpt-47` to `babygpt-49`, four rows per update).
+# The pilot `babygpt-51`, one large GPU with eight rows per update, was clearly better after 100 updates.
 #
 # **What is known**
-# - The loss fell smoothly; no alert; no rank stopped.
+# - The loss fell smoothly; no rank stopped.
 # - Each rank reads its own half of the documents with its own data seed, and made 100 updates.
 # - The ranks communicate: the logged `train_loss` is the mean over both.
 # - Rank 0's validation loss has no jump or plateau.
-# - gloo warned about a host name; rank 1 was briefly slow.
-# - A colleague wants to scale the learning rate by 2 or √2.
+# - The communication library warned about a host name; rank 1 was briefly slow.
+# - Proposal: scale the learning rate by 2 or √2.
 #
 # **What you hand over**
-# 1. A run on two ranks that follows `plan.json`: per rank a whole copy of the model and 100 updates at the planned learning rates; per update eight
-#    rows, four from each rank; each document once.
+# 1. A run on two ranks that follows `plan.json`. Per rank: a whole copy of the model and 100 updates at the planned learning rates.
+#    Per update: eight rows, four from each rank. Each document once.
 # 2. The artifact `diagnosis`.
 #
 # **Rules**
-# - Both ranks' weights match one process that trains on the same rows, within 2 % of the distance that it has moved.
-# - Keep the calls of the Recorder.
-# - The repair is replayed on two held-out seeds: other documents, orders, first weights.
+# - Both ranks' weights are equal. At every kept step, they match one process that trains on the same rows.
+# - Tolerance: 2 % of that process's move since the start, and since the last kept step.
+# - Keep the Recorder's calls.
+# - The repair is replayed on two held-out seeds: other documents, orders, initial weights.
 
 # %% id="parameters" tags=["parameters"]
 SEED = 0

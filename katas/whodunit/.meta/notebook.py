@@ -3,26 +3,26 @@
 #
 # **What happened**
 #
-# It is 08:00 at the spike desk. The desk reads every jump of `train_loss` in the small runs (two ranks, one `torch.optim.AdamW` state).
+# It is 08:00. The team that reviews loss spikes reads every jump of `train_loss` in the small runs (two ranks, one `torch.optim.AdamW` state).
 # Last quarter it closed fifteen jumps and wrote down their causes. Last night sixty more came in.
 #
 # **What is known**
 #
 # - Causes are bad **data**, a wrong learning rate (**lr**), wrong optimizer state (**opt**), a faulty machine (**hw**), or nothing that needs repair (**benign**).
-# - A classifier of the dashboard's curves named the fifteen right, and half of the next sixty.
+# - A classifier of the dashboard's curves named the fifteen right, and half of sixty others.
 # - The causes jump equally high and last equally long. New variants of each keep appearing.
 # - In every run something else happens: restarts, slow ranks, reloaded configurations, lists out of date. Most of it does no harm. The log lacks some changes.
 #
 # **What you hand over**
 #
-# 1. `diagnose(telemetry)`; its docstring is the interface.
+# 1. `diagnose(t)`; its docstring is the interface.
 # 2. `diagnosis`: four columns, for the handbook.
 #
 # **Rules**
 #
-# - Sixty unseen incidents, twelve per cause, half of new variants. `checks.py` has the thresholds.
-# - Each call has half a second. Exceptions are misses; abstentions are half a hit.
-# - Your answers are acted on: ten incidents are replayed.
+# - `diagnose` gets sixty unseen incidents of other runs, twelve per cause, half of new variants. `checks.py` has the thresholds.
+# - Each call may take half a second. Exceptions are misses; abstentions are half a hit.
+# - Ten incidents are replayed with your action, from before your step.
 # - `diagnose` is judged again on two held-out seeds.
 
 # %% id="parameters" tags=["parameters"]
