@@ -1,5 +1,6 @@
 """The toy course: katas of a few cells that need no torch, in a copy of its own for each test."""
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -13,6 +14,8 @@ from harness.course.kata import Kata, load_kata
 from harness.course.notebook import apply_fix, authored
 from harness.sandbox.forkserver import kernels_for
 
+# Workers share the cores: torch on all of them in each worker takes several times as long.
+os.environ["OMP_NUM_THREADS"] = "1"
 # A shell that starts the tests in the background makes them, and all that they start, deaf to ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
