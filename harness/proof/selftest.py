@@ -50,7 +50,7 @@ def selftest(kata: Kata) -> tuple[Claim, ...]:
 
 
 def measured(path: Path) -> list[dict[str, Any]]:
-    """Run a selftest and return its claims as plain values; raises KataError when they are none."""
+    """Run a selftest and return its claims as plain values; raises KataError when it returns no valid list of claims."""
     found = runpy.run_path(str(path)).get("selftest")
     claims = found() if callable(found) else None
     if not isinstance(claims, Sequence) or not claims or not all(isinstance(c, tuple) and len(c) == 4 for c in claims):

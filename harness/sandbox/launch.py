@@ -193,7 +193,7 @@ def _become_kernel(request: dict[str, Any], said: socket.socket) -> NoReturn:
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
         sys.path += request["modules"]
-        if "numpy.random" in sys.modules:  # Python's own `random` seeds itself anew after a fork, numpy's does not.
+        if "numpy.random" in sys.modules:  # Python's `random` reseeds itself after a fork; numpy does not.
             sys.modules["numpy.random"].seed()
         sys.argv = ["ipykernel_launcher.py", "-f", request["connection_file"]]
         from ipykernel.kernelapp import IPKernelApp

@@ -1,4 +1,4 @@
-"""What holds for an alarm that an on-call desk can rely on: a specification to read.
+"""What holds for an alarm that an on-call team can rely on: a specification to read.
 
 `recomputed` is what the judge found. After the last cell, forty-eight unseen runs were replayed in random order. Each had an alarm of its own, called
 after every step with the telemetry so far. An alarm calls somebody when it begins to ring, and again after every ten steps that it goes on.

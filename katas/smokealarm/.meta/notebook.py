@@ -115,7 +115,7 @@ for number, (run, answer) in enumerate(zip(runs, answers)):
     print(f"{number:2}  {answer['kind']:7}", "" if first is None else f"called {late[0]} after" if late else "missed", f"false: {false}" if false else "")
 
 # %% id="diagnosis"
-# For the desk's handbook: the name of the column that shows each cause first, in the bad step itself.
+# For the team's handbook: the name of the column that shows each cause first, in the bad step itself.
 diagnosis = {
     "rate": "",  # a wrong learning rate
     "state": "",  # wrong optimizer state
