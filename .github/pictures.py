@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
 from fixtures.recording.journal import read_telemetry
-from harness.course.fixes import read_fix
-from harness.course.kata import load_kata
-from harness.course.notebook import apply_fix, authored
-from harness.proof.variants import Bench, cached_run
-from harness.sandbox.bubblewrap import find_sandbox
+from harness.check.examine import RunContext, run_seed
+from harness.course.fixes import with_fix
+from harness.course.kata import load_kata, load_proof
+from harness.course.notebook import authored
+from harness.sandbox.forkserver import kernels_for
 
 HERE = Path(__file__).parent
 INK = "#888888"  # readable on GitHub's light and dark page
@@ -21,13 +20,15 @@ INK = "#888888"  # readable on GitHub's light and dark page
 
 def main() -> None:
     kata = load_kata(HERE.parent / "katas" / "lossspike")
-    bench = Bench(kata, ThreadPoolExecutor(1), find_sandbox())
-    shipped = authored(kata)
-    fixed = apply_fix(shipped, read_fix(kata, "quarantine-by-hash"), kata.fix_path("quarantine-by-hash"))
+    shipped, proof = authored(kata), load_proof(kata)
+    fixed = with_fix(kata, proof, proof.reference.name, shipped)
     runs = {"as shipped": (shipped, "#D55E00"), "repaired": (fixed, "#0072B2")}
+    with tempfile.TemporaryDirectory() as folder, kernels_for([kata]) as kernels:
+        executions = {label: run_seed(kata, nb, 0, Path(folder, label), RunContext(kernels)) for label, (nb, _) in runs.items()}
+        telemetry = {label: read_telemetry(execution.evidence) for label, execution in executions.items()}
     figure, (loss, norm) = plt.subplots(2, 1, figsize=(9, 4.2), sharex=True, height_ratios=[2, 1])
-    for label, (notebook, colour) in runs.items():
-        rows = read_telemetry(cached_run(bench, notebook, 0, threading.Event()).evidence)
+    for label, (_, colour) in runs.items():
+        rows = telemetry[label]
         steps = [row["step"] for row in rows]
         loss.plot(steps, [row["train_loss"] for row in rows], color=colour, linewidth=1.2, label=label)
         norm.plot(steps, [row.get("grad_norm") for row in rows], color=colour, linewidth=1)
