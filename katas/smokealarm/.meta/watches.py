@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from fixtures.faults import spikes
-from fixtures.faults.spikes import Course, Fault
+from fixtures.faults.course import Course, Fault
 from fixtures.incidents import scenarios, windows
 from fixtures.incidents.scenarios import BASE_STEPS, NUM_SHARDS, STEPS, WORLD_SIZE
 from fixtures.incidents.windows import EVERY, World

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from fixtures.faults import spikes
-from fixtures.faults.spikes import Course, Fault
+from fixtures.faults.course import Course, Fault
 from fixtures.incidents import scenarios, windows
 from fixtures.incidents.fleet import Fleet
 from fixtures.incidents.scenarios import KINDS
