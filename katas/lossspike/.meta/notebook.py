@@ -14,8 +14,8 @@
 #
 # **What you hand over**
 #
-# 1. A run that you would ship: planned updates, learning rates and data, except what you hold back. No update on a loss jump; every update recorded;
-#    equal weights on both ranks.
+# 1. A run that you would ship: planned updates, learning rates and data, except what you hold back. No update on a batch whose loss jumps;
+#    every update recorded; equal weights on both ranks.
 # 2. `hand_over`: the documents, ranks or schedule changes that the next run must hold back. Form: last cells.
 # 3. `diagnosis`.
 #
@@ -23,7 +23,7 @@
 #
 # - Updates (300) and the sum of their learning rates: within 4 % of the plan.
 # - Train on at least 97 % of the documents that need not be held back.
-# - Train on rows that must be held back at most seven times in all.
+# - Rows that must be held back enter updates at most seven times in total.
 # - `hand_over`: at least 90 % complete and 90 % correct.
 # - Your repair is replayed on two held-out seeds. The same fault occurs at other steps and places.
 

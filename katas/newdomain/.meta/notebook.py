@@ -22,8 +22,8 @@
 #
 # **Rules**
 #
-# - Updates (300) and sum of learning rates: within 2 %. On top, at most 30 updates may be repeated.
-# - Train as planned, once and with full weight, on at least 99 % of what is fit for training.
+# - Updates (300) and sum of learning rates: within 2 %. On top, at most 30 repeated updates.
+# - Train as planned, once, with full weight, on at least 99 % of what is fit. Keep no update on unfit documents.
 # - `hand_over`: documents at least 90 % complete and 90 % correct; no rank or change named needlessly.
 # - Your repair is replayed on two held-out seeds: same fault, elsewhere.
 

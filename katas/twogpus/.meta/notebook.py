@@ -22,8 +22,8 @@
 # 2. The artifact `diagnosis`.
 #
 # **Rules**
-# - Both ranks' weights are equal. At every kept step, they match one process that trains on the same rows.
-# - Tolerance: 2 % of that process's move since the start, and since the last kept step.
+# - Both ranks' weights are equal. At every fourth step, they match one process that trains on the same rows.
+# - Tolerance: 2 % of that process's move since the start, and over the last four steps.
 # - Keep the Recorder's calls.
 # - The repair is replayed on two held-out seeds: other documents, orders, initial weights.
 
