@@ -35,9 +35,11 @@ from fixtures.training.models import GPT, GPTConfig, next_token_loss
 torch.set_num_threads(1)
 ROWS_PER_SHARD, DOCUMENT_TOKENS = 2, 33
 RUN_UPDATES, JOB_UPDATES = 140, 36
-RUN_WIDTH, JOB_WIDTH, N_LAYER = 48, 32, 2
-OPERATIONS = 12 * N_LAYER
-"""Products of one rank in one update: four linear layers a block, three products each."""
+RUN_WIDTH, JOB_WIDTH = 48, 32
+OPERATIONS = 12
+"""Products of one rank in one update: four linear layers, three products each."""
+FEWEST = 2**7
+"""The least that a device's registers hold as the beginning and as the period of a fault, in products."""
 LAYOUTS = (FORWARD, INPUT_GRAD, WEIGHT_GRAD)
 TOPICS = ("kitchen", "harbour", "observatory")
 SEVERITIES: dict[str, dict[str, tuple[float, float]]] = {
@@ -86,13 +88,13 @@ def _plan(updates: int, width: int, ranks: list[dict[str, Any]], spares: list[st
         "betas": [0.9, 0.95],
         "weight_decay": 0.1,
         "grad_clip": 1.0,
-        "model": {"vocab_size": len(vocabulary()), "block_size": DOCUMENT_TOKENS - 1, "n_layer": N_LAYER, "n_head": 4, "n_embd": width},
+        "model": {"vocab_size": len(vocabulary()), "block_size": DOCUMENT_TOKENS - 1, "n_layer": 1, "n_head": 4, "n_embd": width},
     }
 
 
 def pass_of(width: int) -> list[tuple[int, int]]:
     """Return (layout, columns) of one rank's products in one update, in order."""
-    layers = [(3 * width, width), (width, width), (4 * width, width), (width, 4 * width)] * N_LAYER  # (outputs, inputs)
+    layers = [(3 * width, width), (width, width), (4 * width, width), (width, 4 * width)]  # (outputs, inputs)
     backward = [(layout, inputs) for _, inputs in reversed(layers) for layout in (INPUT_GRAD, WEIGHT_GRAD)]
     return [(FORWARD, outputs) for outputs, _ in layers] + backward
 
@@ -113,12 +115,12 @@ def _weak(rng: np.random.Generator, layout: int, severity: str, updates: int, wi
     while True:
         silicon = silicon_with_a_weak_lane(
             rng,
-            begins=(max(256, int(when[0] * span)), int((when[1] - 0.05) * span)),
+            begins=(max(FEWEST, int(when[0] * span)), int((when[1] - 0.05) * span)),
             layout=layout,
             # Half of the lanes are used by the wide products only.
             lane=(0, width - 8) if rng.random() < 0.6 else (width, 3 * width - 8),
             width=(2, 9),
-            period=(max(256, int(0.25 * span)), int(0.4 * span)),
+            period=(max(FEWEST, int(0.25 * span)), int(0.4 * span)),
             share=(0.3, 0.6),
             **bounds,
         )
@@ -171,20 +173,21 @@ def run_of(seed: int) -> Task:
     rng = np.random.default_rng([seed, 20260320])
     rank = int(rng.integers(2))
     run = _task(rng, "run", FORWARD, RUN_UPDATES, RUN_WIDTH, sick_rank=rank, hard_rank=rank)
-    model, _ = train_soundly(run, updates=60)
-    while not _is_seen_twice(run, model):
+    model, way = train_soundly(run)
+    while not _is_seen_twice(run, model, way):
         silicon = _weak(rng, FORWARD, "run", RUN_UPDATES, RUN_WIDTH)
         run = replace(run, silicon=run.silicon | {run.sick[0]: silicon}, bad_steps=bad_steps(silicon, RUN_UPDATES, RUN_WIDTH))
     return run
 
 
 @torch.no_grad()
-def _is_seen_twice(run: Task, model: nn.Module) -> bool:
-    """Return whether, for a model of step 60, the sick device's loss is 0.25 nats too high on three steps of each episode, but never by 1 nat."""
+def _is_seen_twice(run: Task, model: nn.Module, way: list[Tensor]) -> bool:
+    """Return whether the sick device's loss is 0.25 nats too high on three steps of each episode, but never by 1 nat, with the planned weights."""
     rank = [r["device"] for r in run.plan["ranks"]].index(run.sick[0])
     step_S = np.array(run.bad_steps)
     device, sound, found = Device(run.silicon[run.sick[0]]), Device(sound_silicon(np.random.default_rng(0))), []
     for step, rows_BT in zip(step_S, rows_of(run)[step_S, rank], strict=True):
+        nn.utils.vector_to_parameters(way[step - 1], model.parameters())
         age(device, int(step) * OPERATIONS)
         found.append(float(next_token_loss(on(model, device), rows_BT) - next_token_loss(on(model, sound), rows_BT)))
     times = np.split(np.array(found), np.flatnonzero(np.diff(step_S) > QUIET_STEPS) + 1)
@@ -222,7 +225,7 @@ def rows_of(task: Task) -> Tensor:
     return torch.from_numpy(np.stack(ranks, axis=1)).long()
 
 
-def train_soundly(task: Task, updates: int | None = None) -> tuple[nn.Module, list[Tensor]]:
+def train_soundly(task: Task) -> tuple[nn.Module, list[Tensor]]:
     """Train as planned on a sound device of the task's kind; return the model and its weights, [P], after each update.
 
     Ranks stay equal, so one model computes the gradients of all ranks, bit for bit as replicas do.
@@ -231,7 +234,7 @@ def train_soundly(task: Task, updates: int | None = None) -> tuple[nn.Module, li
     kind = next(iter(task.silicon.values()))[SILICON_BYTES:]
     on(model, Device(sound_silicon(np.random.default_rng(0)) + kind))
     parameters, way = list(model.parameters()), []
-    for step, rows_RBT in enumerate(rows_of(task)[:updates]):
+    for step, rows_RBT in enumerate(rows_of(task)):
         losses_R = [
             F.cross_entropy(model(rows_BT[:, :-1]).transpose(1, 2), rows_BT[:, 1:], reduction="none").mean(1).mean() for rows_BT in rows_RBT
         ]
