@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -115,29 +117,53 @@ class Judge:
 
 
 class Judges:
-    """As many judges of one kata as threads need at the same time: started when needed, reused, closed at the end of a with block."""
+    """As many judges of one kata as threads need at the same time: started when needed, reused, closed at the end of a with block.
+
+    A judge remembers what it computed for a seed, which may take ten times as long as judging. So a thread waits for the judge that knows its
+    seed, unless another one learns it in less time.
+    """
 
     def __init__(self, kata: Path, *, calibrating: bool = False) -> None:
         self.calibrating = calibrating
         self._kata = kata
-        self._lock = threading.Lock()
+        self._returned = threading.Condition()
         self._idle: list[Judge] = []
         self._seeds: dict[Judge, set[int]] = {}
+        self._first_s: dict[int, float] = {}
+        """Time of the first judging of each seed, what is remembered included."""
+        self._later_s = 0.0
+        """Time of the last judging of a seed that was known."""
 
     @contextmanager
     def one(self, seed: int) -> Iterator[Judge]:
-        """Lend a judge that no other thread uses: one that has judged this seed, if it is idle, because it remembers the truth."""
-        with self._lock:
+        """Lend a judge that no other thread uses."""
+        with self._returned:
+            self._returned.wait_for(lambda: not self._is_worth_waiting(seed))
             if not self._idle:
                 self._idle.append(Judge(self._kata, calibrating=self.calibrating))
             judge = max(self._idle, key=lambda idle: seed in self._seeds.get(idle, ()))
             self._idle.remove(judge)
-            self._seeds.setdefault(judge, set()).add(seed)
+            knew = seed in self._seeds.setdefault(judge, set())
+            self._seeds[judge].add(seed)
+        start_s = time.monotonic()
         try:
             yield judge
         finally:
-            with self._lock:
+            with self._returned:
+                took_s = time.monotonic() - start_s
+                if knew:
+                    self._later_s = took_s
+                else:
+                    self._first_s.setdefault(seed, took_s)
                 self._idle.append(judge)
+                self._returned.notify_all()
+
+    def _is_worth_waiting(self, seed: int) -> bool:
+        """Return whether a busy judge knows the seed, no idle one does, and learning it takes longer than one more judging."""
+        knowing = {judge for judge, seeds in self._seeds.items() if seed in seeds}
+        if not knowing or knowing & set(self._idle):
+            return False
+        return self._first_s.get(seed, math.inf) > 2 * self._later_s
 
     def __enter__(self) -> Judges:
         return self

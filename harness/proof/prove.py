@@ -69,7 +69,7 @@ def prove(bench: Bench) -> ProofResult:
     """Run the broken notebook and every fix, and say what does not hold; raises KataError when nothing can be run."""
     kata, proof = bench.kata, load_proof(bench.kata)
     calibrated = refused_by_sd(kata)
-    claims = bench.executor.submit(selftest, kata)
+    claims = bench.executor.submit(selftest, kata, PROOF_SEEDS)
     variants = _variants(bench, proof, calibrated)
     twice = (f"{proof.reference.name} again", 0)
     plan(bench, variants, twice)

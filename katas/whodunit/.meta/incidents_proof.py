@@ -5,15 +5,18 @@ A claim is (what is claimed, what was measured, the threshold, whether it holds)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scene
 from numpy.typing import NDArray
 
 from fixtures.faults.spikes import HELD_OUT
-from fixtures.incidents.scenarios import KINDS, VARIANTS
-from fixtures.incidents.windows import COLUMNS, Incident, draw_many
+from fixtures.incidents.casebook import read_cases
+from fixtures.incidents.scenarios import KINDS
+from fixtures.incidents.windows import COLUMNS, Incident
 
 Claim = tuple[str, float, float, bool]
 Diagnose = Callable[[dict[str, Any]], dict[str, Any]]
@@ -22,12 +25,12 @@ CALM = 20
 VISIBLE_NATS = 0.15
 
 
-def sample(seeds: Iterable[int], each: int = 4) -> list[Incident]:
-    """Draw `each` incidents of every kind for every seed, the variants in turn."""
+def stored(inputs: Mapping[int, Path]) -> list[Incident]:
+    """Return the hidden incidents of some seeds, {seed: folder}, with their true diagnosis."""
     found = []
-    for n, seed in enumerate(seeds):
-        plan = [(kind, VARIANTS[kind][(each * n + i) % len(VARIANTS[kind])]) for kind in KINDS for i in range(each)]
-        found += draw_many(seed, plan)
+    for seed, folder in inputs.items():
+        answers = scene.truth(seed)["incidents"]
+        found += [Incident(t, a, a["run_seed"], a["number"]) for t, a in zip(read_cases(folder), answers, strict=True)]
     return found
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from incidents_proof import Claim, claims, sample
+from incidents_proof import Claim, claims, stored
 
-SEEDS = range(4100, 4104)  # 20 incidents each, four of each kind, so that every variant occurs
 CALM = 20
 DISCRIMINATORS = {
     "loss_per_rank": 0.25,  # hw: without either, a machine that computes wrongly looks like wrong rows
@@ -22,9 +22,8 @@ DISCRIMINATORS = {
 }
 
 
-def selftest() -> list[Claim]:
-    torch.set_num_threads(1)
-    return claims(sample(SEEDS), diagnose, DISCRIMINATORS)
+def selftest(inputs: Mapping[int, Path]) -> list[Claim]:
+    return claims(stored(inputs), diagnose, DISCRIMINATORS)
 
 
 def diagnose(t: dict[str, Any]) -> dict[str, Any]:
