@@ -77,7 +77,7 @@ bench: $(READY) ## (developer) what the lab adds to a training run, as ratios: O
 	@$(LAB) bench --kata $(or $(KATA),lossspike) --short $(or $(SHORT),readonly) $(if $(OUTPUT),--output $(OUTPUT)) $(if $(REPEATS),--repeats $(REPEATS))
 
 test: $(READY) ## (developer) the harness's own tests
-	$(BIN)/python -m pytest -n 4 $(TESTS)
+	$(BIN)/python -m pytest -n 4 --maxschedchunk 2 $(TESTS)
 
 lint: $(READY) ## (developer) ruff, mypy, import-linter, codespell
 	$(BIN)/ruff check .

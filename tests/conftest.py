@@ -22,6 +22,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 TOYS = Path(__file__).parent / "toy_katas"
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the slow tests, so that no worker is left with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def runs(tmp_path, monkeypatch):
     """All state of a test lives here."""

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SHOTS = os.environ.get("KATA_SCREENSHOTS")
 """A folder that takes pictures of what the browser showed."""
-KATA, FIX = "lossspike", "quarantine-by-hash"
+KATA, FIX = "secondstep", "send-it-whole"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="needs chromium: apt-get install chromium"),
