@@ -85,10 +85,6 @@ class Benchmark:
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
 
-    @property
-    def training(self) -> float:
-        return self.way("script").part("training")
-
 
 def measure(kata: Kata, short: Kata, proofs: Sequence[Kata], jobs: int, repeats: int, say: Say) -> Benchmark:
     """Measure checks and the pool on `kata`, growth on `short` (a quick kata), and the proofs of `proofs`."""
