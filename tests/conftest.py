@@ -1,8 +1,10 @@
 """The toy course: katas of a few cells that need no torch, in a copy of its own for each test."""
 
+import fcntl
 import os
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,25 @@ TOYS = Path(__file__).parent / "toy_katas"
 def pytest_collection_modifyitems(items):
     """Begin with the slow tests, so that no worker is left with one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Return a function that makes something for all workers of a test run: `made_once(name, make)`; `make` writes into an empty folder."""
+    workers = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent if workers else tmp_path_factory.getbasetemp()
+
+    def made_once(name, make):
+        folder = shared / f"once-{name}"
+        with (shared / f"once-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                staging = Path(tempfile.mkdtemp(dir=shared))
+                make(staging)
+                staging.rename(folder)
+        return folder
+
+    return made_once
 
 
 @pytest.fixture(autouse=True)

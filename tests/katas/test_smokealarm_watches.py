@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from watches import Watch, watch
@@ -16,8 +18,9 @@ PLAN = [
 
 
 @pytest.fixture(scope="module")
-def runs():
-    return watch(windows.world(5), PLAN)
+def runs(made_once):
+    folder = made_once("watches", lambda folder: (folder / "runs").write_bytes(pickle.dumps(watch(windows.world(5), PLAN))))
+    return pickle.loads((folder / "runs").read_bytes())
 
 
 def test_a_run_has_every_column_up_to_its_last_step(runs):

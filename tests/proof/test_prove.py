@@ -35,14 +35,16 @@ class Told:
 
 
 @pytest.fixture(scope="session")
-def first_proof(tmp_path_factory):
+def first_proof(made_once):
     """The runs of a proof of the toy kata as it is."""
-    folder = tmp_path_factory.mktemp("first")
+    return made_once("first-proof", _prove_toy) / "runs"
+
+
+def _prove_toy(folder):
     kata = load_kata(shutil.copytree(TOYS, folder / "katas") / "sums")
     with pytest.MonkeyPatch.context() as patch, kernels_for([kata]) as kernels, ThreadPoolExecutor(2) as pool:
         patch.setenv("KATA_RUNS", str(folder / "runs"))
         prove(Bench(kata, pool, kernels, Told()))
-    return folder / "runs"
 
 
 @pytest.fixture
